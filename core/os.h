@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/*
+ * What core/ needs of the world that it is compiled into: integers, errno, a
+ * spinlock, and storage that may be had in any context. Nothing else in core/
+ * includes a system header.
+ */
+#ifndef QUIVER_CORE_OS_H
+#define QUIVER_CORE_OS_H
+
+#include "quiver/types.h"
+
+#ifdef __KERNEL__
+
+#include <linux/atomic.h>
+#include <linux/errno.h>
+#include <linux/processor.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+
+typedef spinlock_t quiver_lock_t;
+typedef unsigned long quiver_lock_flags_t;
+
+#define quiver_lock_init(lock)		spin_lock_init(lock)
+#define quiver_lock_acquire(lock, flags) spin_lock_irqsave(lock, *(flags))
+#define quiver_lock_release(lock, flags) spin_unlock_irqrestore(lock, *(flags))
+
+/* Interrupts stay as the matching quiver_lock_acquire() left them. */
+#define quiver_lock_pause(lock)		spin_unlock(lock)
+#define quiver_lock_resume(lock)	spin_lock(lock)
+
+#define quiver_relax()			cpu_relax()
+#define quiver_load_acquire(pointer)	smp_load_acquire(pointer)
+#define quiver_store_release(pointer, value) smp_store_release(pointer, value)
+
+#else
+
+#include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+
+typedef atomic_flag quiver_lock_t;
+typedef int quiver_lock_flags_t;
+
+#define quiver_relax()			sched_yield()
+#define quiver_load_acquire(pointer)	__atomic_load_n(pointer, __ATOMIC_ACQUIRE)
+#define quiver_store_release(pointer, value) __atomic_store_n(pointer, value, __ATOMIC_RELEASE)
+
+/* Every machine that Quiver runs on is little-endian. */
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "a big-endian host wants real conversions here"
+#endif
+#define le16_to_cpu(x)			(x)
+#define le32_to_cpu(x)			(x)
+#define le64_to_cpu(x)			(x)
+#define cpu_to_le16(x)			(x)
+#define cpu_to_le32(x)			(x)
+#define cpu_to_le64(x)			(x)
+
+static inline void quiver_lock_init(quiver_lock_t *lock)
+{
+	atomic_flag_clear(lock);
+}
+
+static inline void quiver_lock_resume(quiver_lock_t *lock)
+{
+	while (atomic_flag_test_and_set_explicit(lock, memory_order_acquire))
+		quiver_relax();
+}
+
+static inline void quiver_lock_pause(quiver_lock_t *lock)
+{
+	atomic_flag_clear_explicit(lock, memory_order_release);
+}
+
+#define quiver_lock_acquire(lock, flags) ((void)(flags), quiver_lock_resume(lock))
+#define quiver_lock_release(lock, flags) ((void)(flags), quiver_lock_pause(lock))
+
+#endif
+
+/*
+ * Storage for one window: zeroed, or NULL. Any context, never sleeps. Whoever
+ * compiles core/window.c defines both.
+ */
+struct quiver_window;
+struct quiver_window *quiver_window_alloc(void);
+void quiver_window_free(struct quiver_window *window);
+
+#endif

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+#include "core/window.h"
+#include "core/wire.h"
+
+static struct quiver_window *by_gpa_entry(struct quiver_node *node)
+{
+	return node ? quiver_node_entry(node, struct quiver_window, by_gpa) : NULL;
+}
+
+static struct quiver_window *by_iova_entry(struct quiver_node *node)
+{
+	return node ? quiver_node_entry(node, struct quiver_window, by_iova) : NULL;
+}
+
+void quiver_space_init(struct quiver_space *space, const struct quiver_space_config *config)
+{
+	memset(space, 0, sizeof(*space));
+	space->config = *config;
+	quiver_lock_init(&space->lock);
+	quiver_tree_init(&space->by_gpa);
+	quiver_tree_init(&space->by_iova);
+}
+
+static void count_window(struct quiver_space *space, const struct quiver_window *window)
+{
+	struct quiver_space_stats *stats = &space->stats;
+
+	stats->windows++;
+	stats->bytes += window->gpa.length;
+	if (stats->windows > stats->windows_peak)
+		stats->windows_peak = stats->windows;
+	if (stats->bytes > stats->bytes_peak)
+		stats->bytes_peak = stats->bytes;
+}
+
+static void uncount_window(struct quiver_space *space, const struct quiver_window *window)
+{
+	space->stats.windows--;
+	space->stats.bytes -= window->gpa.length;
+}
+
+static void count_failure(struct quiver_space *space, int error)
+{
+	if (error == -E2BIG)
+		space->stats.refused_bytes++;
+	else if (error == -ENOSPC)
+		space->stats.refused_mappings++;
+	else
+		space->stats.failed_host++;
+}
+
+void quiver_op_begin(struct quiver_op *op, struct quiver_space *space)
+{
+	op->space = space;
+	op->created = NULL;
+	op->created_end = &op->created;
+	op->flush = false;
+	op->error = 0;
+	quiver_lock_acquire(&space->lock, &op->flags);
+}
+
+struct quiver_window *quiver_op_window(struct quiver_op *op, struct quiver_range cover)
+{
+	struct quiver_space *space = op->space;
+	struct quiver_node *node = quiver_tree_find(&space->by_gpa, cover.start, cover.length);
+	struct quiver_window *window = by_gpa_entry(node);
+
+	if (window)
+		return window;
+	window = quiver_window_alloc();
+	if (!window)
+		return NULL;
+
+	window->gpa = cover;
+	window->state = QUIVER_WINDOW_MAPPING;
+	window->by_gpa.key = cover.start;
+	window->by_gpa.minor = cover.length;
+	quiver_tree_insert(&space->by_gpa, &window->by_gpa);
+	*op->created_end = window;
+	op->created_end = &window->next;
+	count_window(space, window);
+	return window;
+}
+
+int quiver_op_add(struct quiver_op *op, uint64_t gpa, uint64_t length,
+		  struct quiver_window **window)
+{
+	struct quiver_range segment = { gpa, length };
+	int error = -EINVAL;
+
+	*window = NULL;
+	if (quiver_range_valid(gpa, length)) {
+		*window = op->space->config.policy->choose(op, segment);
+		error = *window ? 0 : -ENOMEM;
+	}
+	if (error) {
+		op->space->stats.failed_memory += error == -ENOMEM;
+		op->error = op->error ? op->error : error;
+		return error;
+	}
+	(*window)->users++;
+	op->space->stats.segments++;
+	return 0;
+}
+
+void quiver_op_release(struct quiver_op *op, struct quiver_window *window)
+{
+	struct quiver_space *space = op->space;
+
+	quiver_tree_remove(&space->by_gpa, &window->by_gpa);
+	quiver_tree_remove(&space->by_iova, &window->by_iova);
+	window->next = space->released;
+	space->released = window;
+	space->released_count++;
+}
+
+void quiver_op_drop(struct quiver_op *op, struct quiver_window *window)
+{
+	if (!window)
+		return;
+	op->space->stats.segments_removed++;
+	if (--window->users)
+		return;
+	if (window->state == QUIVER_WINDOW_FAILED)
+		quiver_window_free(window);
+	else
+		op->space->config.policy->idle(op, window);
+}
+
+bool quiver_op_remove(struct quiver_op *op, uint64_t iova)
+{
+	struct quiver_node *node = quiver_tree_floor(&op->space->by_iova, iova, 0);
+	struct quiver_window *window = by_iova_entry(node);
+
+	if (!window || iova - window->iova >= window->gpa.length || !window->users) {
+		op->space->stats.bad_unmaps++;
+		return false;
+	}
+	quiver_op_drop(op, window);
+	return true;
+}
+
+/* What one submit() carries to the host and back. */
+struct exchange {
+	struct quiver_space *space;
+	struct quiver_window *released, *created;
+	uint64_t exits, unmap_errors;
+};
+
+static struct quiver_window *fill(struct quiver_window *window, struct quiver_dma_entry *entries,
+				  size_t *count, size_t capacity, uint16_t device, uint8_t op)
+{
+	for (; window && *count < capacity; window = window->next) {
+		struct quiver_range iova = { window->iova, window->gpa.length };
+
+		if (op == QUIVER_OP_UNMAP)
+			quiver_wire_encode_unmap(&entries[(*count)++], device, iova);
+		else
+			quiver_wire_encode_map(&entries[(*count)++], device, window->gpa,
+					       QUIVER_DMA_READ | QUIVER_DMA_WRITE);
+	}
+	return window;
+}
+
+static struct quiver_window *collect_released(struct exchange *x, struct quiver_window *end,
+					      const struct quiver_dma_entry *entries, size_t *at)
+{
+	struct quiver_window *window;
+
+	for (window = x->released; window != end; window = window->next)
+		x->unmap_errors += le32_to_cpu(entries[(*at)++].status) != QUIVER_S_OK;
+	return end;
+}
+
+static struct quiver_window *collect_created(struct exchange *x, struct quiver_window *end,
+					     const struct quiver_dma_entry *entries, size_t *at)
+{
+	struct quiver_window *window;
+
+	for (window = x->created; window != end; window = window->next, (*at)++) {
+		window->error = quiver_wire_error(le32_to_cpu(entries[*at].status));
+		window->iova = le64_to_cpu(entries[*at].iova);
+	}
+	return end;
+}
+
+/* Releases go first: what they free may be what the maps need. */
+static void exchange(struct exchange *x)
+{
+	const struct quiver_space_config *config = &x->space->config;
+	size_t capacity;
+	struct quiver_dma_entry *entries = config->transport->open(config->context, &capacity);
+
+	while (x->released || x->created) {
+		struct quiver_window *released, *created;
+		size_t count = 0, at = 0;
+
+		released = fill(x->released, entries, &count, capacity, config->device,
+				QUIVER_OP_UNMAP);
+		created = fill(x->created, entries, &count, capacity, config->device,
+			       QUIVER_OP_MAP);
+		config->transport->ring(config->context, count);
+		x->exits++;
+		x->released = collect_released(x, released, entries, &at);
+		x->created = collect_created(x, created, entries, &at);
+	}
+	config->transport->close(config->context);
+}
+
+/* Publishes the outcome; a waiter may use the window as soon as its state is set. */
+static void commit_created(struct quiver_op *op)
+{
+	struct quiver_space *space = op->space;
+	struct quiver_window *window, *next;
+
+	for (window = op->created; window; window = next) {
+		next = window->next;
+		space->stats.maps++;
+		if (!window->error) {
+			window->by_iova.key = window->iova;
+			window->by_iova.minor = 0;
+			window->error = quiver_tree_insert(&space->by_iova, &window->by_iova);
+		}
+		if (window->error) {
+			count_failure(space, window->error);
+			quiver_tree_remove(&space->by_gpa, &window->by_gpa);
+			uncount_window(space, window);
+		}
+		quiver_store_release(&window->state, window->error ? QUIVER_WINDOW_FAILED :
+								     QUIVER_WINDOW_LIVE);
+	}
+}
+
+static void commit_released(struct quiver_space *space, struct quiver_window *window)
+{
+	while (window) {
+		struct quiver_window *next = window->next;
+
+		space->stats.unmaps++;
+		uncount_window(space, window);
+		quiver_window_free(window);
+		window = next;
+	}
+}
+
+static struct quiver_window *take_released(struct quiver_op *op)
+{
+	struct quiver_space *space = op->space;
+	struct quiver_window *released = space->released;
+
+	if (!op->created && !op->flush && space->released_count < space->config.release_batch)
+		return NULL;
+	space->released = NULL;
+	space->released_count = 0;
+	return released;
+}
+
+int quiver_op_submit(struct quiver_op *op)
+{
+	struct quiver_space *space = op->space;
+	struct quiver_window *released = take_released(op);
+	struct exchange x = { .space = space, .released = released, .created = op->created };
+
+	if (released || op->created) {
+		quiver_lock_pause(&space->lock);
+		exchange(&x);
+		quiver_lock_resume(&space->lock);
+		space->stats.exits += x.exits;
+		space->stats.unmap_errors += x.unmap_errors;
+		commit_created(op);
+		commit_released(space, released);
+	}
+	quiver_lock_release(&space->lock, &op->flags);
+	return op->error;
+}
+
+int quiver_window_resolve(const struct quiver_window *window, uint64_t gpa, uint64_t *iova)
+{
+	while (quiver_load_acquire(&window->state) == QUIVER_WINDOW_MAPPING)
+		quiver_relax();
+	if (window->error)
+		return window->error;
+	*iova = window->iova + (gpa - window->gpa.start);
+	return 0;
+}
+
+void quiver_space_flush(struct quiver_space *space)
+{
+	struct quiver_op op;
+
+	quiver_op_begin(&op, space);
+	op.flush = true;
+	quiver_op_submit(&op);
+}
+
+size_t quiver_space_fini(struct quiver_space *space)
+{
+	struct quiver_node *node;
+	size_t used = 0;
+
+	while ((node = quiver_tree_first(&space->by_gpa))) {
+		struct quiver_window *window = by_gpa_entry(node);
+
+		used += !!window->users;
+		quiver_tree_remove(&space->by_gpa, node);
+		uncount_window(space, window);
+		quiver_window_free(window);
+	}
+	quiver_tree_init(&space->by_iova);
+	commit_released(space, space->released);
+	space->released = NULL;
+	space->released_count = 0;
+	return used;
+}
+
+struct quiver_space_stats quiver_space_stats(struct quiver_space *space)
+{
+	struct quiver_space_stats stats;
+	quiver_lock_flags_t flags;
+
+	quiver_lock_acquire(&space->lock, &flags);
+	stats = space->stats;
+	quiver_lock_release(&space->lock, &flags);
+	return stats;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The wire between libquiver and QuiverDriver.dext: the only copy.
+ *
+ * One user client is one IOServiceOpen(). Everything here is native-endian:
+ * both ends run on one machine. Struct methods stay within the 4096 bytes that
+ * IOKit passes inband. Errors are kern_return_t; which one means what is said
+ * at each selector. A client without the claim can identify and nothing else.
+ */
+#ifndef QUIVER_DEXT_ABI_H
+#define QUIVER_DEXT_ABI_H
+
+#ifndef __cplusplus
+#include <assert.h>
+#endif
+#include "quiver/types.h"
+
+#define QUIVER_DEXT_ABI_VERSION	1
+#define QUIVER_DEXT_SERVICE	"QuiverDriver"	/* registry name, for IOServiceNameMatching() */
+#define QUIVER_DEXT_BARS	6
+#define QUIVER_DEXT_VECTORS_MAX	2048		/* MSI-X' own limit */
+
+/*
+ * Selectors, with what IOKit's dispatch table checks of each: scalars in,
+ * struct in, scalars out, struct out.
+ */
+enum quiver_dext_selector {
+	/*
+	 * -, -, -, quiver_dext_identity. Any client.
+	 */
+	QUIVER_DEXT_IDENTIFY = 0,
+	/*
+	 * -, -, -, -. Takes the device for this client until it closes.
+	 * kIOReturnExclusiveAccess: another has it. kIOReturnUnsupported: the
+	 * function is one that is refused [H16]. kIOReturnNotResponding: the
+	 * device does not answer config reads.
+	 */
+	QUIVER_DEXT_CLAIM,
+	/*
+	 * The rest want the claim: kIOReturnNotPermitted without it,
+	 * kIOReturnNoDevice once the device is gone.
+	 *
+	 * (bar), -, -, quiver_dext_bar. kIOReturnBadArgument: bar > 5.
+	 * An absent or unassigned BAR [H10] has length 0.
+	 */
+	QUIVER_DEXT_BAR_INFO,
+	/*
+	 * (offset, width), -, (value), -. width 1, 2 or 4, naturally aligned,
+	 * below 4096; else kIOReturnBadArgument. BAR registers are synthesised
+	 * from BAR_INFO [H4].
+	 */
+	QUIVER_DEXT_CONFIG_READ,
+	/*
+	 * (offset, width, value), -, -, -. Writes that would take the device
+	 * off the bus are dropped and succeed [H9]; see docs/protocol.rst.
+	 */
+	QUIVER_DEXT_CONFIG_WRITE,
+	/*
+	 * -, quiver_dext_dma_request, -, quiver_dext_dma_result. Entries run in
+	 * order, each with its own status. kIOReturnBadArgument: count or sizes
+	 * do not match; then nothing ran.
+	 */
+	QUIVER_DEXT_DMA,
+	/*
+	 * -, -, -, quiver_dext_stats.
+	 */
+	QUIVER_DEXT_STATS,
+	/*
+	 * (type, count), -, (granted), -. Type QUIVER_DEXT_IRQ_*; NONE, with
+	 * count 0, releases. A second call replaces the first. The pending page
+	 * is cleared.
+	 */
+	QUIVER_DEXT_IRQ_CONFIGURE,
+	/*
+	 * Async; -, -, -, -. Registers the wake-up port. Completes once for each
+	 * time that the pending page goes from armed to not armed, until the
+	 * client closes; a second call replaces the first.
+	 */
+	QUIVER_DEXT_IRQ_WAIT,
+	/*
+	 * -, -, (mappings dropped), -. Bus mastering off and read back, reset by
+	 * the method of this device [H8], config space polled, then all mappings
+	 * and interrupts released. kIOReturnNotResponding: the device did not
+	 * come back; then mappings are kept, it is quarantined, and every later
+	 * call but IDENTIFY and STATS fails with kIOReturnNoDevice.
+	 */
+	QUIVER_DEXT_RESET,
+	QUIVER_DEXT_SELECTORS
+};
+
+/* Types for IOConnectMapMemory64(). BARs are QUIVER_DEXT_MEM_BAR0 + n. */
+enum quiver_dext_memory {
+	QUIVER_DEXT_MEM_BAR0	= 0,
+	QUIVER_DEXT_MEM_PENDING	= 16	/* struct quiver_dext_pending */
+};
+
+enum quiver_dext_state {
+	QUIVER_DEXT_UNCLAIMED,
+	QUIVER_DEXT_CLAIMED,	/* bus mastering never on since the claim or the last reset */
+	QUIVER_DEXT_LIVE,	/* it may do DMA */
+	QUIVER_DEXT_QUIESCING,
+	QUIVER_DEXT_GONE	/* unplugged, or quarantined after a failed reset */
+};
+
+struct quiver_dext_identity {
+	__u32 abi_version;		/* first, for good */
+	__u32 state;			/* enum quiver_dext_state */
+	__u16 vendor, device, subsystem_vendor, subsystem;
+	__u32 class_revision;		/* config dword 0x08 */
+	__u32 address;			/* host bus << 8 | devfn; for the user's eyes */
+	__u32 refused;			/* 1: a function that cannot be claimed [H16] */
+	__u32 reserved[9];
+};
+
+struct quiver_dext_bar {
+	__u64 length;			/* bytes; 0: no such BAR */
+	__u32 memory_type;		/* for IOConnectMapMemory64() */
+	__u32 flags;			/* QUIVER_DEXT_BAR_* */
+};
+
+#define QUIVER_DEXT_BAR_64	(1u << 0)
+#define QUIVER_DEXT_BAR_PREFETCH (1u << 1)
+#define QUIVER_DEXT_BAR_IO	(1u << 2)
+
+struct quiver_dext_dma_entry {
+	__u32 op;			/* QUIVER_DEXT_DMA_* */
+	__u32 flags;			/* of a map: QUIVER_DEXT_DMA_READ | WRITE */
+	__u64 address;			/* map: in the client's task, granule-aligned; unmap: 0 */
+	__u64 length;			/* whole granules; of both */
+	__u64 iova;			/* unmap: as granted; map: 0 */
+};
+
+#define QUIVER_DEXT_DMA_MAP	1
+#define QUIVER_DEXT_DMA_UNMAP	2
+#define QUIVER_DEXT_DMA_READ	(1u << 0)
+#define QUIVER_DEXT_DMA_WRITE	(1u << 1)
+
+#define QUIVER_DEXT_DMA_MAX	127	/* entries a call: fits 4096 bytes */
+
+struct quiver_dext_dma_request {
+	__u32 count;
+	__u32 reserved[7];
+	struct quiver_dext_dma_entry entry[QUIVER_DEXT_DMA_MAX];
+};
+
+struct quiver_dext_dma_status {
+	__u64 iova;
+	__u32 status;			/* enum quiver_dext_dma_code */
+	__u32 reserved;
+};
+
+enum quiver_dext_dma_code {
+	QUIVER_DEXT_S_OK,
+	QUIVER_DEXT_S_INVAL,		/* malformed, or overlaps the end of the address space */
+	QUIVER_DEXT_S_NOENT,		/* unmap of what is not mapped */
+	QUIVER_DEXT_S_BYTES,		/* refused by our own count [D1 D7] */
+	QUIVER_DEXT_S_MAPPINGS,		/* refused by our own count [D2 D7] */
+	QUIVER_DEXT_S_NOMEM,		/* memory descriptor refused: not the client's memory */
+	QUIVER_DEXT_S_IO,		/* PrepareForDMA failed, or gave more than one segment [D5] */
+	QUIVER_DEXT_S_RELEASE		/* unmapped, but CompleteDMA reported an error */
+};
+
+struct quiver_dext_dma_result {
+	__u32 count;
+	__u32 reserved[3];
+	struct quiver_dext_dma_status entry[QUIVER_DEXT_DMA_MAX];
+};
+
+/* Limits are below DART's own by a margin that the dext keeps [D1 D2 D7]. */
+struct quiver_dext_stats {
+	__u64 bytes_limit, bytes, bytes_peak;
+	__u64 mappings_limit, mappings, mappings_peak;
+	__u64 granule;			/* bytes [D4] */
+	__u64 maps, unmaps;		/* granted */
+	__u64 refused_bytes, refused_mappings, failed;
+	__u64 interrupts, wakeups;
+	__u64 calls;			/* QUIVER_DEXT_DMA calls */
+	__u64 reserved[1];
+};
+
+#define QUIVER_DEXT_IRQ_NONE	0
+#define QUIVER_DEXT_IRQ_MSI	1
+#define QUIVER_DEXT_IRQ_MSIX	2
+
+/*
+ * Shared by dext and host. The dext sets a bit, then clears armed; whoever
+ * moves armed from 1 to 0 owes one wake-up. The host arms first, then takes
+ * the bits with an exchange, so that none is lost: both sides sequentially
+ * consistent. The host's writes are hostile to the dext, which only ever ORs
+ * bits and swaps armed.
+ */
+struct quiver_dext_pending {
+	__u32 armed;
+	__u32 reserved[15];
+	__u64 bits[QUIVER_DEXT_VECTORS_MAX / 64];
+};
+
+#define QUIVER_DEXT_PENDING_SIZE 16384	/* a whole host page */
+
+static_assert(sizeof(struct quiver_dext_identity) == 64, "abi size");
+static_assert(sizeof(struct quiver_dext_bar) == 16, "abi size");
+static_assert(sizeof(struct quiver_dext_dma_entry) == 32, "abi size");
+static_assert(sizeof(struct quiver_dext_dma_request) == 4096, "fits inband");
+static_assert(sizeof(struct quiver_dext_dma_result) == 2048, "abi size");
+static_assert(sizeof(struct quiver_dext_stats) == 128, "abi size");
+static_assert(sizeof(struct quiver_dext_pending) <= QUIVER_DEXT_PENDING_SIZE, "fits its page");
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * libquiver: passed-through devices for a VMM. Talks to IOKit and nothing else.
+ *
+ * Every call returns 0 or a negative errno. Besides what each names:
+ * -ENODEV: the device is gone (unplugged, or quarantined after a reset that it
+ * did not survive). -EIO: a failure of IOKit's that has no better name.
+ * Calls on one device are thread-safe but for quiver_device_close().
+ */
+#ifndef QUIVER_HOST_H
+#define QUIVER_HOST_H
+
+#include "quiver/dext_abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct quiver_device;
+
+struct quiver_device_info {
+	uint64_t id;			/* IOKit's registry entry id; stable until unplugged */
+	struct quiver_dext_identity identity;
+};
+
+/*
+ * Lists the devices that the dext serves, in IOKit's order. Writes at most max
+ * entries and returns how many there are, which may be more. -ENOENT: no dext
+ * is loaded or no device is attached (IOKit cannot tell them apart). -EPROTO: a
+ * dext of another ABI version.
+ */
+int quiver_devices_list(struct quiver_device_info *info, size_t max);
+
+/*
+ * Opens and claims. *device is closed by quiver_device_close(). -ENOENT: no
+ * such id. -EBUSY: another client has it. -EPERM: a function that is refused
+ * [H16]. -EPROTO: ABI version. -ENOMEM.
+ */
+int quiver_device_open(uint64_t id, struct quiver_device **device);
+
+/*
+ * The dext stops the device, resets it and drops its mappings on its own, here
+ * as when the process dies. BAR mappings become invalid; waits for the
+ * interrupt thread, so not to be called from a handler. NULL is fine.
+ */
+void quiver_device_close(struct quiver_device *device);
+
+/* As it was when the device was opened; no call to the dext. */
+const struct quiver_device_info *quiver_device_info(const struct quiver_device *device);
+
+/* width: 1, 2 or 4 bytes, naturally aligned, below 4096; else -EINVAL. */
+int quiver_config_read(struct quiver_device *device, uint32_t offset, uint32_t width,
+		       uint32_t *value);
+int quiver_config_write(struct quiver_device *device, uint32_t offset, uint32_t width,
+			uint32_t value);
+
+/* bar: 0..5, else -EINVAL. length 0: absent or unassigned [H10]. */
+int quiver_bar_info(struct quiver_device *device, unsigned int bar, struct quiver_dext_bar *info);
+
+/*
+ * Maps a BAR into this process, once; later calls return the same address. It
+ * lives until close. Never to be mapped executable into a guest [H1].
+ * -ENOENT: an absent BAR.
+ */
+int quiver_bar_map(struct quiver_device *device, unsigned int bar, void **address,
+		   uint64_t *length);
+
+enum quiver_dma_op { QUIVER_MAP = 1, QUIVER_UNMAP };
+
+struct quiver_dma {
+	enum quiver_dma_op op;
+	uint32_t flags;			/* QUIVER_DEXT_DMA_READ | QUIVER_DEXT_DMA_WRITE */
+	void *address;			/* map: granule-aligned; stays valid until unmapped */
+	uint64_t length;		/* whole granules */
+	uint64_t iova;			/* map: out; unmap: in */
+	int result;			/* out: 0; -EINVAL malformed; -ENOENT no such mapping; */
+					/* -E2BIG byte limit [D1]; -ENOSPC mapping limit [D2]; */
+					/* -EFAULT not our memory; -EIO; -ENODEV */
+};
+
+/*
+ * Runs a batch in order with as few calls to the dext as its size allows. Each
+ * entry has its own result, all of them are set on return. The return value is
+ * 0, or the error that stopped the batch (its entries then have that result).
+ * Serialised per device. Takes ~10 us a call to the dext [H12].
+ */
+int quiver_dma_batch(struct quiver_device *device, struct quiver_dma *dma, size_t count);
+
+/*
+ * Called on the device's interrupt thread, once for each pending vector; edges
+ * that come while one is pending merge, as they do on the bus.
+ */
+typedef void (*quiver_irq_handler)(void *context, unsigned int vector);
+
+/*
+ * Routes type QUIVER_DEXT_IRQ_MSI or _MSIX, vectors [0, count), to handler;
+ * _NONE turns interrupts off. *granted (may be NULL) is how many the host gave,
+ * at least 1 and at most count. When it returns, the previous handler is not
+ * running and never will. -EINVAL: count is 0 or beyond QUIVER_DEXT_VECTORS_MAX.
+ */
+int quiver_irq_configure(struct quiver_device *device, uint32_t type, unsigned int count,
+			 quiver_irq_handler handler, void *context, unsigned int *granted);
+
+/*
+ * Bus mastering off, reset, mappings dropped, interrupts off, in the order that
+ * does not panic [D8]. *dropped (may be NULL): how many mappings. Without it the
+ * device would go on with DMA of a guest that is gone.
+ */
+int quiver_device_reset(struct quiver_device *device, uint64_t *dropped);
+
+int quiver_device_stats(struct quiver_device *device, struct quiver_dext_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A device model in the simulated enclosure, and what the platform may do to
+ * it. A model sees its BARs as plain memory that the guest writes behind its
+ * back, so it polls; it does DMA through its DART only.
+ */
+#ifndef SIMMAC_DEVICE_H
+#define SIMMAC_DEVICE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "simmac/dart.h"
+
+#define SIMMAC_BARS		6
+#define SIMMAC_CONFIG_SIZE	4096
+
+struct simmac_device;
+
+struct simmac_bar {
+	uint64_t size;			/* 0: none; a power of two */
+	bool is_64, prefetchable;
+	int fd;				/* memfd */
+	uint8_t *memory;		/* the model's own mapping of it */
+};
+
+enum simmac_reset { SIMMAC_RESET_FLR, SIMMAC_RESET_HOT };
+
+/*
+ * Written by a model. All but run() are called with the device quiet: run() is
+ * not executing. config is the device's own truth; what a Mac's config reads
+ * of BAR registers return instead is the platform's business [H4].
+ */
+struct simmac_model {
+	const char *name;
+	/* Fills config[] and adds BARs and capabilities. -errno on bad options. */
+	int (*init)(struct simmac_device *device);
+	void (*destroy)(struct simmac_device *device);
+	/* Back to power-on; BAR memory is already cleared, config restored. */
+	void (*reset)(struct simmac_device *device, enum simmac_reset kind);
+	/*
+	 * One turn of the polling thread, with the device's run lock held.
+	 * Returns whether there was work. DMA only while
+	 * simmac_device_masters_bus().
+	 */
+	bool (*run)(struct simmac_device *device);
+	/* Whether [iova, iova + length) is in use: a live queue, a transfer under way [D8]. */
+	bool (*dma_live)(struct simmac_device *device, uint64_t iova, uint64_t length);
+};
+
+enum simmac_irq_mode { SIMMAC_IRQ_NONE, SIMMAC_IRQ_MSI, SIMMAC_IRQ_MSIX };
+
+struct simmac_device {
+	const struct simmac_model *model;
+	char *name;			/* "nvme0" */
+	char *options;			/* "file=disk.img,size=64M" */
+	uint8_t config[SIMMAC_CONFIG_SIZE];
+	struct simmac_bar bar[SIMMAC_BARS];
+	struct simmac_dart *dart;
+	void *state;			/* the model's */
+
+	/* Set by the platform; models only call simmac_device_raise(). */
+	void (*interrupt)(void *context, unsigned int vector);
+	void *interrupt_context;
+
+	/* The framework's. */
+	pthread_t thread;
+	pthread_mutex_t run_lock;
+	atomic_bool stopping, present;
+	_Atomic(enum simmac_irq_mode) irq_mode;
+	atomic_uint irq_count;
+	unsigned int msix_vectors, msi_vectors;	/* offered by the capabilities */
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+extern const struct simmac_model simmac_nvme, simmac_endpoint;
+
+/*
+ * spec: "MODEL[,name=NAME][,option=value...]". -ENOENT: no such model;
+ * -EINVAL: bad options. The thread starts running.
+ */
+int simmac_device_new(const char *spec, const struct simmac_dart_config *dart,
+		      struct simmac_device **device);
+void simmac_device_free(struct simmac_device *device);
+
+/* For models. */
+int simmac_device_add_bar(struct simmac_device *device, unsigned int n, uint64_t size, bool is_64,
+			  bool prefetchable);
+/* Value of option key, or fallback; valid until the device is freed. */
+const char *simmac_device_option(struct simmac_device *device, const char *key,
+				 const char *fallback);
+/* Appends a capability of size bytes (header included); returns its offset, 0 if full. */
+unsigned int simmac_device_add_capability(struct simmac_device *device, uint8_t id,
+					  unsigned int size);
+int simmac_device_add_msi(struct simmac_device *device, unsigned int vectors);
+int simmac_device_add_msix(struct simmac_device *device, unsigned int vectors, unsigned int bar,
+			   uint32_t table_offset, uint32_t pba_offset);
+int simmac_device_add_pcie(struct simmac_device *device);	/* with FLR */
+/* An edge on a vector; dropped unless bus mastering is on and vector < irq_count. */
+void simmac_device_raise(struct simmac_device *device, unsigned int vector);
+bool simmac_device_masters_bus(struct simmac_device *device);
+
+/* For the platform (IOPCIDevice). Config reads here are the device's truth. */
+uint32_t simmac_device_config_read(struct simmac_device *device, unsigned int offset,
+				   unsigned int width);
+/*
+ * As on the bus: a write to BAR registers, or to Device Control's MPS or MRRS,
+ * takes the device off the bus [H9]: it then reads all ones until a hot reset.
+ */
+void simmac_device_config_write(struct simmac_device *device, unsigned int offset,
+				unsigned int width, uint32_t value);
+/* Waits until run() is out, so that no DMA is under way when it returns. */
+void simmac_device_set_irq(struct simmac_device *device, enum simmac_irq_mode mode,
+			   unsigned int count);
+void simmac_device_reset(struct simmac_device *device, enum simmac_reset kind);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
