@@ -13,9 +13,14 @@
 
 #include <linux/atomic.h>
 #include <linux/errno.h>
+#include <linux/limits.h>
 #include <linux/processor.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+
+#ifndef UINT64_MAX
+#define UINT64_MAX U64_MAX
+#endif
 
 typedef spinlock_t quiver_lock_t;
 typedef unsigned long quiver_lock_flags_t;
@@ -32,6 +37,10 @@ typedef unsigned long quiver_lock_flags_t;
 #define quiver_load_acquire(pointer)	smp_load_acquire(pointer)
 #define quiver_store_release(pointer, value) smp_store_release(pointer, value)
 
+/* For sparse: a function that returns with a lock held, or that lets go of one. */
+#define QUIVER_ACQUIRES(lock)		__acquires(lock)
+#define QUIVER_RELEASES(lock)		__releases(lock)
+
 #else
 
 #include <errno.h>
@@ -45,6 +54,9 @@ typedef int quiver_lock_flags_t;
 #define quiver_relax()			sched_yield()
 #define quiver_load_acquire(pointer)	__atomic_load_n(pointer, __ATOMIC_ACQUIRE)
 #define quiver_store_release(pointer, value) __atomic_store_n(pointer, value, __ATOMIC_RELEASE)
+
+#define QUIVER_ACQUIRES(lock)
+#define QUIVER_RELEASES(lock)
 
 /* Every machine that Quiver runs on is little-endian. */
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__

@@ -50,6 +50,7 @@ static void count_failure(struct quiver_space *space, int error)
 }
 
 void quiver_op_begin(struct quiver_op *op, struct quiver_space *space)
+	QUIVER_ACQUIRES(&space->lock)
 {
 	op->space = space;
 	op->created = NULL;
@@ -144,7 +145,7 @@ bool quiver_op_remove(struct quiver_op *op, uint64_t iova)
 struct exchange {
 	struct quiver_space *space;
 	struct quiver_window *released, *created;
-	uint64_t exits, unmap_errors;
+	uint64_t exits, unmaps, unmap_errors;
 };
 
 static struct quiver_window *fill(struct quiver_window *window, struct quiver_dma_entry *entries,
@@ -167,8 +168,10 @@ static struct quiver_window *collect_released(struct exchange *x, struct quiver_
 {
 	struct quiver_window *window;
 
-	for (window = x->released; window != end; window = window->next)
-		x->unmap_errors += le32_to_cpu(entries[(*at)++].status) != QUIVER_S_OK;
+	for (window = x->released; window != end; window = window->next, (*at)++) {
+		x->unmaps++;
+		x->unmap_errors += le32_to_cpu(entries[*at].status) != QUIVER_S_OK;
+	}
 	return end;
 }
 
@@ -236,7 +239,6 @@ static void commit_released(struct quiver_space *space, struct quiver_window *wi
 	while (window) {
 		struct quiver_window *next = window->next;
 
-		space->stats.unmaps++;
 		uncount_window(space, window);
 		quiver_window_free(window);
 		window = next;
@@ -256,6 +258,7 @@ static struct quiver_window *take_released(struct quiver_op *op)
 }
 
 int quiver_op_submit(struct quiver_op *op)
+	QUIVER_RELEASES(&op->space->lock)
 {
 	struct quiver_space *space = op->space;
 	struct quiver_window *released = take_released(op);
@@ -266,6 +269,7 @@ int quiver_op_submit(struct quiver_op *op)
 		exchange(&x);
 		quiver_lock_resume(&space->lock);
 		space->stats.exits += x.exits;
+		space->stats.unmaps += x.unmaps;
 		space->stats.unmap_errors += x.unmap_errors;
 		commit_created(op);
 		commit_released(space, released);

@@ -134,7 +134,8 @@ struct quiver_op {
 };
 
 /* Locks the space. */
-void quiver_op_begin(struct quiver_op *op, struct quiver_space *space);
+void quiver_op_begin(struct quiver_op *op, struct quiver_space *space)
+	QUIVER_ACQUIRES(&space->lock);
 
 /*
  * Adds a segment; *window gains a user. -EINVAL: not a range. -ENOMEM. Then
@@ -153,7 +154,8 @@ void quiver_op_drop(struct quiver_op *op, struct quiver_window *window);
  * Sends what the operation made and unlocks the space. Returns the first error
  * of add(), or 0.
  */
-int quiver_op_submit(struct quiver_op *op);
+int quiver_op_submit(struct quiver_op *op)
+	QUIVER_RELEASES(&op->space->lock);
 
 /*
  * Where the device sees gpa, which lies in the window. Waits for another CPU's

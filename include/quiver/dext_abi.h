@@ -57,8 +57,9 @@ enum quiver_dext_selector {
 	QUIVER_DEXT_CONFIG_WRITE,
 	/*
 	 * -, quiver_dext_dma_request, -, quiver_dext_dma_result. Entries run in
-	 * order, each with its own status. kIOReturnBadArgument: count or sizes
-	 * do not match; then nothing ran.
+	 * order, each with its own status. Both structs may be cut after count
+	 * entries. kIOReturnBadArgument: count or sizes do not match; then
+	 * nothing ran.
 	 */
 	QUIVER_DEXT_DMA,
 	/*
@@ -81,8 +82,9 @@ enum quiver_dext_selector {
 	 * -, -, (mappings dropped), -. Bus mastering off and read back, reset by
 	 * the method of this device [H8], config space polled, then all mappings
 	 * and interrupts released. kIOReturnNotResponding: the device did not
-	 * come back; then mappings are kept, it is quarantined, and every later
-	 * call but IDENTIFY and STATS fails with kIOReturnNoDevice.
+	 * come back; then it is quarantined, and every later call but IDENTIFY
+	 * and STATS fails with kIOReturnNoDevice. Its mappings are kept unless
+	 * bus mastering was seen to be off before.
 	 */
 	QUIVER_DEXT_RESET,
 	QUIVER_DEXT_SELECTORS
