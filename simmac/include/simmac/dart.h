@@ -26,8 +26,12 @@ struct simmac_dart_config {
 	uint64_t limit_mappings;	/* 65536 [D2] */
 	uint64_t aperture_base;		/* bus addresses come from [base, base + size), */
 	uint64_t aperture_size;		/* never 0 [G4] */
-	uint64_t skew;			/* bytes by which each address misses 2 MiB alignment [D3] */
-	uint64_t seed;			/* of the allocator's choices */
+	/*
+	 * A mapping of 2 MiB or more starts this far beyond a 2 MiB boundary;
+	 * a smaller one anywhere but on such a boundary. 0: nothing is avoided.
+	 */
+	uint64_t skew;			/* whole granules [D3] */
+	uint64_t seed;			/* of the allocator's choices; 0: first fit */
 };
 
 extern const struct simmac_dart_config simmac_dart_defaults;
@@ -39,13 +43,16 @@ struct simmac_dart_stats {
 	uint64_t read_bytes, written_bytes;	/* moved by the device */
 };
 
-/* Returns NULL when memory is out. */
+/*
+ * config NULL: the defaults. Returns NULL when memory is out, or the aperture
+ * is empty, contains address 0, wraps, or is not made of whole granules.
+ */
 struct simmac_dart *simmac_dart_new(const struct simmac_dart_config *config);
 void simmac_dart_free(struct simmac_dart *dart);
 
 /*
- * Whether the device may be in the middle of using [iova, iova + length): set
- * by the device framework. Called with no lock of the DART held.
+ * The device that does its DMA here: it is asked, at each unmap, whether it may
+ * be in the middle of using the range. Set once, by the device framework.
  */
 void simmac_dart_set_owner(struct simmac_dart *dart, struct simmac_device *device);
 
@@ -68,11 +75,23 @@ int simmac_dart_unmap(struct simmac_dart *dart, uint64_t iova, uint64_t length, 
 
 /*
  * The device's DMA. Any part outside a mapping: panic [D6]. May span adjacent
- * mappings. A transfer is done in ascending order of addresses; an aligned
- * one of 2, 4 or 8 bytes is a single store.
+ * mappings. Bytes move in ascending order of addresses, and what one call wrote
+ * is seen before what a later one writes. Only a single byte is sure to be one
+ * store: into another task's memory the kernel copies, as it pleases.
  */
 void simmac_dart_read(struct simmac_dart *dart, uint64_t iova, void *to, size_t length);
 void simmac_dart_write(struct simmac_dart *dart, uint64_t iova, const void *from, size_t length);
+
+struct simmac_dart_segment {
+	uint64_t iova;
+	uint64_t length;
+};
+
+/* The same for a list of segments, in its order, and one buffer of their total length. */
+void simmac_dart_gather(struct simmac_dart *dart, const struct simmac_dart_segment *segment,
+			size_t count, void *to);
+void simmac_dart_scatter(struct simmac_dart *dart, const struct simmac_dart_segment *segment,
+			 size_t count, const void *from);
 
 struct simmac_dart_stats simmac_dart_stats(struct simmac_dart *dart);
 

@@ -16,13 +16,19 @@
 
 #define SIMMAC_BARS		6
 #define SIMMAC_CONFIG_SIZE	4096
+#define SIMMAC_VECTORS_MAX	2048
 
 struct simmac_device;
+
+struct simmac_option {
+	char *key, *value;
+	bool used;		/* someone asked for it */
+};
 
 struct simmac_bar {
 	uint64_t size;			/* 0: none; a power of two */
 	bool is_64, prefetchable;
-	int fd;				/* memfd */
+	int fd;				/* memfd, of whole 16 KiB pages */
 	uint8_t *memory;		/* the model's own mapping of it */
 };
 
@@ -61,17 +67,36 @@ struct simmac_device {
 	struct simmac_dart *dart;
 	void *state;			/* the model's */
 
-	/* Set by the platform; models only call simmac_device_raise(). */
+	/*
+	 * Set by the platform while irq_count is 0; models only call
+	 * simmac_device_raise(). Called on the polling thread, outside the run
+	 * lock. It must not wait for a lock that its owner holds around
+	 * simmac_device_config_write(), _set_irq(), _reset() or _free(): those
+	 * wait for it. Nor may it call back into the device.
+	 */
 	void (*interrupt)(void *context, unsigned int vector);
 	void *interrupt_context;
 
 	/* The framework's. */
 	pthread_t thread;
-	pthread_mutex_t run_lock;
-	atomic_bool stopping, present;
+	pthread_mutex_t run_lock;	/* before irq_lock, config_lock and the DART's */
+	pthread_mutex_t irq_lock;	/* held while interrupt() runs */
+	pthread_mutex_t config_lock;
+	atomic_uint waiters;		/* for the run lock */
+	atomic_bool stopping, present, mastering;
+	bool dead;			/* by an FLR [H8]; under config_lock, as the next two */
+	uint64_t ready_at;		/* ns, monotonic: until then the device still resets */
+	uint8_t writable[SIMMAC_CONFIG_SIZE], power_on[SIMMAC_CONFIG_SIZE];
+	unsigned int capability_end;	/* next free byte of config space */
+	unsigned int pcie_offset;
 	_Atomic(enum simmac_irq_mode) irq_mode;
 	atomic_uint irq_count;
+	atomic_bool raised_any;
+	_Atomic(uint64_t) raised[SIMMAC_VECTORS_MAX / 64];
 	unsigned int msix_vectors, msi_vectors;	/* offered by the capabilities */
+	struct simmac_option *option;
+	unsigned int option_count;
+	char *option_text;
 };
 
 #ifdef __cplusplus
@@ -81,8 +106,11 @@ extern "C" {
 extern const struct simmac_model simmac_nvme, simmac_endpoint;
 
 /*
- * spec: "MODEL[,name=NAME][,option=value...]". -ENOENT: no such model;
- * -EINVAL: bad options. The thread starts running.
+ * spec: "MODEL[,name=NAME][,option=value...]"; ",," is a comma in a value.
+ * -ENOENT: no such model; -EINVAL: bad options, or ones that nobody knows. The
+ * thread starts running. Options of every model:
+ *   flr=dead	the device never comes back from an FLR [H8]
+ *   reset_ms=N	a reset takes N ms, while config reads give 0xffff0001
  */
 int simmac_device_new(const char *spec, const struct simmac_dart_config *dart,
 		      struct simmac_device **device);
@@ -94,6 +122,9 @@ int simmac_device_add_bar(struct simmac_device *device, unsigned int n, uint64_t
 /* Value of option key, or fallback; valid until the device is freed. */
 const char *simmac_device_option(struct simmac_device *device, const char *key,
 				 const char *fallback);
+/* As above, a number of bytes with K, M or G behind it. -EINVAL if it is none. */
+int simmac_device_option_size(struct simmac_device *device, const char *key, uint64_t fallback,
+			      uint64_t *value);
 /* Appends a capability of size bytes (header included); returns its offset, 0 if full. */
 unsigned int simmac_device_add_capability(struct simmac_device *device, uint8_t id,
 					  unsigned int size);
@@ -105,6 +136,13 @@ int simmac_device_add_pcie(struct simmac_device *device);	/* with FLR */
 void simmac_device_raise(struct simmac_device *device, unsigned int vector);
 bool simmac_device_masters_bus(struct simmac_device *device);
 
+/*
+ * Keeps the device quiet between the two: run() is not executing. For the DART
+ * and the platform; not from the polling thread.
+ */
+void simmac_device_pause(struct simmac_device *device);
+void simmac_device_resume(struct simmac_device *device);
+
 /* For the platform (IOPCIDevice). Config reads here are the device's truth. */
 uint32_t simmac_device_config_read(struct simmac_device *device, unsigned int offset,
 				   unsigned int width);
@@ -114,7 +152,10 @@ uint32_t simmac_device_config_read(struct simmac_device *device, unsigned int of
  */
 void simmac_device_config_write(struct simmac_device *device, unsigned int offset,
 				unsigned int width, uint32_t value);
-/* Waits until run() is out, so that no DMA is under way when it returns. */
+/*
+ * Waits until run() is out, so that no DMA and no call of interrupt() is under
+ * way when it returns; edges not yet delivered are lost.
+ */
 void simmac_device_set_irq(struct simmac_device *device, enum simmac_irq_mode mode,
 			   unsigned int count);
 void simmac_device_reset(struct simmac_device *device, enum simmac_reset kind);
