@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* DriverKit around dext/core: life and death of the service, and core's ops. */
+#include <stddef.h>
+#include <DriverKit/IOBufferMemoryDescriptor.h>
+#include <DriverKit/IOLib.h>
+#include <DriverKit/IOUserClient.h>
+#include <PCIDriverKit/PCIDriverKit.h>
+
+#include "QuiverDriver.h"
+#include "QuiverUserClient.h"
+#include "dext/errors.h"
+#include "dext/platform.h"
+
+bool QuiverDriver::init()
+{
+	if (!super::init())
+		return false;
+	ivars = IONewZero(QuiverDriver_IVars, 1);
+	if (!ivars)
+		return false;
+	ivars->driver = this;
+	ivars->ending = 1;	/* Stop() itself */
+	ivars->lock = IOLockAlloc();
+	return ivars->lock != NULL;
+}
+
+void QuiverDriver::free()
+{
+	if (ivars) {
+		OSSafeReleaseNULL(ivars->queue);
+		OSSafeReleaseNULL(ivars->pci);
+		if (ivars->lock)
+			IOLockFree(ivars->lock);
+	}
+	IOSafeDeleteNULL(ivars, QuiverDriver_IVars, 1);
+	super::free();
+}
+
+static kern_return_t open_device(QuiverDriver_IVars *ivars, IOService *provider)
+{
+	IOPCIDevice *pci = OSDynamicCast(IOPCIDevice, provider);
+	kern_return_t result;
+
+	if (!pci)
+		return kIOReturnNoDevice;
+	result = pci->Open(ivars->driver, 0);
+	if (result != kIOReturnSuccess)
+		return result;
+	pci->retain();
+	ivars->pci = pci;
+	ivars->open = true;
+	return kIOReturnSuccess;
+}
+
+static kern_return_t start_device(QuiverDriver_IVars *ivars)
+{
+	uint8_t bus = 0, device = 0, function = 0;
+	kern_return_t result;
+
+	result = IODispatchQueue::Create("QuiverInterrupts", 0, 0, &ivars->queue);
+	if (result != kIOReturnSuccess)
+		return result;
+	result = ivars->pci->GetBusDeviceFunction(&bus, &device, &function);
+	if (result != kIOReturnSuccess)
+		return result;
+	return quiver_dext_return(quiver_dext_new(&quiver_platform_ops, ivars,
+						  static_cast<uint32_t>(bus << 8 | device << 3 |
+									function),
+						  &ivars->dext));
+}
+
+/* Undoes Start(); the device is quiet, and what was cancelled may still be on its way. */
+static void stop_device(QuiverDriver_IVars *ivars)
+{
+	struct quiver_dext *dext;
+
+	IOLockLock(ivars->lock);
+	dext = ivars->dext;
+	ivars->dext = NULL;
+	if (dext)
+		quiver_dext_delete(dext);
+	if (ivars->queue)
+		quiver_platform_set_wake(ivars, NULL, NULL);
+	quiver_platform_release_page(ivars);
+	ivars->claimant = NULL;
+	IOLockUnlock(ivars->lock);
+	if (ivars->open)
+		ivars->pci->Close(ivars->driver, 0);
+	ivars->open = false;
+}
+
+kern_return_t IMPL(QuiverDriver, Start)
+{
+	kern_return_t result = Start(provider, SUPERDISPATCH);
+
+	if (result != kIOReturnSuccess)
+		return result;
+	result = open_device(ivars, provider);
+	if (result == kIOReturnSuccess)
+		result = start_device(ivars);
+	if (result == kIOReturnSuccess)
+		result = RegisterService();
+	if (result != kIOReturnSuccess) {
+		IOLog("QuiverDriver: cannot start: 0x%x\n", static_cast<unsigned int>(result));
+		stop_device(ivars);
+		Stop(provider, SUPERDISPATCH);
+	}
+	return result;
+}
+
+/* Goes on in Cancelled(): interrupt sources tell later that they have ended [H7]. */
+kern_return_t IMPL(QuiverDriver, Stop)
+{
+	provider->retain();
+	ivars->stopping = provider;
+	stop_device(ivars);
+	Cancelled();
+	return kIOReturnSuccess;
+}
+
+void QuiverDriver::Cancelled()
+{
+	IOService *provider;
+
+	if (__atomic_sub_fetch(&ivars->ending, 1, __ATOMIC_SEQ_CST))
+		return;
+	provider = ivars->stopping;
+	Stop(provider, SUPERDISPATCH);
+	provider->release();
+}
+
+kern_return_t IMPL(QuiverDriver, NewUserClient)
+{
+	IOService *service = NULL;
+	kern_return_t result = Create(this, "UserClientProperties", &service);
+
+	if (result != kIOReturnSuccess)
+		return result;
+	*userClient = OSDynamicCast(IOUserClient, service);
+	if (!*userClient) {
+		service->release();
+		return kIOReturnError;
+	}
+	return kIOReturnSuccess;
+}
+
+kern_return_t QuiverDriver::Perform(QuiverUserClient *client, QuiverMethod method,
+				    IOUserClientMethodArguments *arguments)
+{
+	int error = -ENODEV;
+
+	IOLockLock(ivars->lock);
+	if (ivars->dext)
+		error = method(ivars->dext, client, arguments);
+	IOLockUnlock(ivars->lock);
+	return quiver_dext_return(error);
+}
+
+/* The page comes first, so that nothing can fail once the claim is ours. */
+static int claim_locked(QuiverDriver_IVars *ivars, QuiverUserClient *client)
+{
+	int error;
+
+	if (!ivars->dext)
+		return -ENODEV;
+	if (ivars->claimant)	/* core knows why not, or that it is us */
+		return quiver_dext_claim(ivars->dext, client);
+	error = quiver_platform_create_page(ivars);
+	if (!error)
+		error = quiver_dext_claim(ivars->dext, client);
+	if (error)
+		quiver_platform_release_page(ivars);
+	else
+		ivars->claimant = client;
+	return error;
+}
+
+kern_return_t QuiverDriver::Claim(QuiverUserClient *client)
+{
+	int error;
+
+	IOLockLock(ivars->lock);
+	error = claim_locked(ivars, client);
+	IOLockUnlock(ivars->lock);
+	return quiver_dext_return(error);
+}
+
+void QuiverDriver::Release(QuiverUserClient *client)
+{
+	IOLockLock(ivars->lock);
+	if (ivars->dext && quiver_dext_owned_by(ivars->dext, client)) {
+		quiver_dext_release(ivars->dext, client);
+		quiver_platform_set_wake(ivars, NULL, NULL);
+		quiver_platform_release_page(ivars);
+		ivars->claimant = NULL;
+	}
+	IOLockUnlock(ivars->lock);
+}
+
+static int copy_memory_locked(QuiverDriver_IVars *ivars, QuiverUserClient *client, uint64_t type,
+			      IOMemoryDescriptor **memory)
+{
+	uint8_t index;
+	int error;
+
+	if (!ivars->dext)
+		return -ENODEV;
+	if (type == QUIVER_DEXT_MEM_PENDING) {
+		if (!quiver_dext_owned_by(ivars->dext, client))
+			return -EPERM;
+		*memory = ivars->page;
+		(*memory)->retain();
+		return 0;
+	}
+	error = quiver_dext_bar_memory(ivars->dext, client, type, &index);
+	if (error)
+		return error;
+	/* From the object that opened the device, whoever asks [H5]. */
+	return ivars->pci->_CopyDeviceMemoryWithIndex(index, memory, ivars->driver) ? -EIO : 0;
+}
+
+kern_return_t QuiverDriver::CopyMemory(QuiverUserClient *client, uint64_t type,
+				       IOMemoryDescriptor **memory)
+{
+	int error;
+
+	IOLockLock(ivars->lock);
+	error = copy_memory_locked(ivars, client, type, memory);
+	IOLockUnlock(ivars->lock);
+	return quiver_dext_return(error);
+}
+
+kern_return_t QuiverDriver::SetWake(QuiverUserClient *client, OSAction *action)
+{
+	int error = -ENODEV;
+
+	IOLockLock(ivars->lock);
+	if (ivars->dext)
+		error = quiver_dext_check(ivars->dext, client);
+	if (!error)
+		quiver_platform_set_wake(ivars, client, action);
+	IOLockUnlock(ivars->lock);
+	return quiver_dext_return(error);
+}
+
+/* On the interrupt queue. */
+void IMPL(QuiverDriver, InterruptOccurred)
+{
+	quiver_platform_interrupt(ivars, action);
+}

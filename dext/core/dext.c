@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dext/core/internal.h"
+
+/* Multimedia functions: binding one brought DART and INTx assertions [H16]. */
+#define CLASS_MULTIMEDIA	0x04u
+
+static void read_identity(struct quiver_dext *dext)
+{
+	const struct quiver_dext_ops *ops = dext->ops;
+
+	dext->id = ops->config_read(dext->shell, PCI_ID, 4);
+	dext->class_revision = ops->config_read(dext->shell, PCI_CLASS_REVISION, 4);
+	dext->subsystem = ops->config_read(dext->shell, PCI_SUBSYSTEM, 4);
+	dext->refused = dext->class_revision >> 24 == CLASS_MULTIMEDIA;
+}
+
+int quiver_dext_new(const struct quiver_dext_ops *ops, void *shell, uint32_t address,
+		    struct quiver_dext **out)
+{
+	struct quiver_dext *dext = ops->allocate(shell, sizeof(*dext));
+	uint64_t bytes = QUIVER_DART_BYTES / 100 * (100 - QUIVER_MARGIN_PERCENT);
+
+	if (!dext)
+		return -ENOMEM;
+	dext->ops = ops;
+	dext->shell = shell;
+	dext->address = address;
+	quiver_budget_init(&dext->budget, bytes - bytes % QUIVER_DART_GRANULE,
+			   QUIVER_DART_MAPPINGS - QUIVER_MARGIN_MAPPINGS);
+	quiver_registry_init(&dext->registry);
+
+	read_identity(dext);
+	if (!quiver_config_answers(dext)) {
+		ops->release(shell, dext, sizeof(*dext));
+		return -ETIMEDOUT;
+	}
+	quiver_config_bars(dext);
+	quiver_config_survey(dext);
+	*out = dext;
+	return 0;
+}
+
+void quiver_dext_delete(struct quiver_dext *dext)
+{
+	uint64_t dropped;
+
+	if (dext->client)
+		quiver_dext_quiesce(dext, &dropped);
+	/*
+	 * What a quarantined device still has goes too: the process ends, and
+	 * the kernel would release it with nobody left to look after the device.
+	 */
+	quiver_config_stop_mastering(dext);
+	quiver_dma_drop(dext);
+	dext->ops->interrupts_stop(dext->shell);
+	dext->ops->release(dext->shell, dext, sizeof(*dext));
+}
+
+void quiver_dext_identify(const struct quiver_dext *dext, struct quiver_dext_identity *identity)
+{
+	memset(identity, 0, sizeof(*identity));
+	identity->abi_version = QUIVER_DEXT_ABI_VERSION;
+	identity->state = dext->state;
+	identity->vendor = dext->id & 0xffff;
+	identity->device = dext->id >> 16;
+	identity->subsystem_vendor = dext->subsystem & 0xffff;
+	identity->subsystem = dext->subsystem >> 16;
+	identity->class_revision = dext->class_revision;
+	identity->address = dext->address;
+	identity->refused = dext->refused;
+}
+
+int quiver_dext_claim(struct quiver_dext *dext, const void *client)
+{
+	if (dext->refused)
+		return -EOPNOTSUPP;
+	if (dext->state == QUIVER_DEXT_GONE)
+		return -ENODEV;
+	if (dext->client)
+		return dext->client == client ? 0 : -EBUSY;
+	/* Whoever had the device before us may have left it running. */
+	if (!quiver_config_answers(dext) || quiver_config_stop_mastering(dext))
+		return -ETIMEDOUT;
+
+	dext->client = client;
+	dext->state = QUIVER_DEXT_CLAIMED;
+	return 0;
+}
+
+void quiver_dext_release(struct quiver_dext *dext, const void *client)
+{
+	uint64_t dropped;
+
+	if (!quiver_dext_owned_by(dext, client))
+		return;
+	if (dext->state != QUIVER_DEXT_GONE && !quiver_dext_quiesce(dext, &dropped))
+		dext->state = QUIVER_DEXT_UNCLAIMED;
+	dext->client = NULL;
+}
+
+bool quiver_dext_owned_by(const struct quiver_dext *dext, const void *client)
+{
+	return client && dext->client == client;
+}
+
+int quiver_dext_check(const struct quiver_dext *dext, const void *client)
+{
+	if (!quiver_dext_owned_by(dext, client))
+		return -EPERM;
+	return dext->state == QUIVER_DEXT_GONE ? -ENODEV : 0;
+}
+
+int quiver_dext_stats(struct quiver_dext *dext, const void *client,
+		      struct quiver_dext_stats *stats)
+{
+	const struct quiver_budget *budget = &dext->budget;
+
+	if (!quiver_dext_owned_by(dext, client))
+		return -EPERM;
+	memset(stats, 0, sizeof(*stats));
+	stats->bytes_limit = budget->bytes_limit;
+	stats->bytes = budget->bytes;
+	stats->bytes_peak = budget->bytes_peak;
+	stats->mappings_limit = budget->mappings_limit;
+	stats->mappings = budget->mappings;
+	stats->mappings_peak = budget->mappings_peak;
+	stats->granule = QUIVER_DART_GRANULE;
+	stats->maps = dext->maps;
+	stats->unmaps = dext->unmaps;
+	stats->refused_bytes = budget->refused_bytes;
+	stats->refused_mappings = budget->refused_mappings;
+	stats->failed = dext->failed;
+	stats->interrupts = __atomic_load_n(&dext->interrupts, __ATOMIC_RELAXED);
+	stats->wakeups = __atomic_load_n(&dext->wakeups, __ATOMIC_RELAXED);
+	stats->calls = dext->calls;
+	return 0;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Shared by the files of dext/core/ only. */
+#ifndef QUIVER_DEXT_CORE_INTERNAL_H
+#define QUIVER_DEXT_CORE_INTERNAL_H
+
+#include "core/budget.h"
+#include "core/registry.h"
+#include "dext/core/dext.h"
+
+#define QUIVER_CONFIG_SIZE	4096u
+
+/* PCI registers that we look at; all little-endian. */
+#define PCI_ID			0x00
+#define PCI_COMMAND		0x04
+#define PCI_COMMAND_MEMORY	0x0002u
+#define PCI_COMMAND_MASTER	0x0004u
+#define PCI_STATUS		0x06
+#define PCI_STATUS_CAPABILITIES	0x0010u
+#define PCI_CLASS_REVISION	0x08
+#define PCI_BAR0		0x10
+#define PCI_SUBSYSTEM		0x2c
+#define PCI_ROM			0x30
+#define PCI_CAPABILITIES	0x34
+
+#define PCI_CAP_MSI		0x05
+#define PCI_CAP_EXP		0x10
+#define PCI_CAP_MSIX		0x11
+#define PCI_EXP_DEVCAP		0x04
+#define PCI_EXP_DEVCAP_FLR	(1u << 28)
+
+struct quiver_dext_mapping {
+	struct quiver_mapping node;
+	struct quiver_dext_grant grant;
+};
+
+struct quiver_dext {
+	const struct quiver_dext_ops *ops;
+	void *shell;
+	enum quiver_dext_state state;
+	const void *client;		/* has the claim, or NULL */
+
+	uint32_t id, class_revision, subsystem, address;
+	uint32_t msi_vectors, msix_vectors;	/* that the device has; 0: none */
+	bool refused, has_flr;
+	struct quiver_dext_bar_info bar[QUIVER_DEXT_BARS];
+	bool bar_present[QUIVER_DEXT_BARS];
+	uint8_t writable[QUIVER_CONFIG_SIZE];	/* bits that a client may write [H9] */
+
+	struct quiver_budget budget;
+	struct quiver_registry registry;
+	uint64_t maps, unmaps, failed, calls;
+	uint64_t interrupts, wakeups;	/* atomic: see quiver_dext_interrupt() */
+};
+
+/* Reads the device's capabilities: fills writable[], has_flr and the vectors. */
+void quiver_config_survey(struct quiver_dext *dext);
+void quiver_config_bars(struct quiver_dext *dext);
+
+/* Whether config reads are answered by the device that we found at first. */
+bool quiver_config_answers(struct quiver_dext *dext);
+
+/* Clears bus mastering and reads back. -EIO: it is on still, or cannot be read. */
+int quiver_config_stop_mastering(struct quiver_dext *dext);
+
+/* Releases all mappings; how many there were. The device must not master the bus [D8]. */
+uint64_t quiver_dma_drop(struct quiver_dext *dext);
+
+/*
+ * The one way out of use [D8]. 0: as if just claimed. -ETIMEDOUT: the device is
+ * quarantined.
+ */
+int quiver_dext_quiesce(struct quiver_dext *dext, uint64_t *dropped);
+
+#endif

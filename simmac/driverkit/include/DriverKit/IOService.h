@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SIMMAC_DRIVERKIT_IOSERVICE_H
+#define SIMMAC_DRIVERKIT_IOSERVICE_H
+
+#include <DriverKit/IOTypes.h>
+#include <DriverKit/OSAction.h>
+#include <DriverKit/OSObject.h>
+
+class IOService;
+class IOUserClient;
+struct IOService_IVars;
+typedef char IOServiceName[128];
+typedef char IOPropertyName[128];
+
+#define kIOServiceDefaultQueueName "Default"
+
+/*
+ * Methods that cross processes on a Mac run on the object's default queue:
+ * calling one enters it, and the extension's own is name_Impl().
+ */
+class IOService : public OSObject
+{
+public:
+	bool init() override;
+	void free() override;
+
+	kern_return_t Start(IOService *provider, OSDispatchMethod supermethod = NULL);
+	kern_return_t Stop(IOService *provider, OSDispatchMethod supermethod = NULL);
+	kern_return_t NewUserClient(uint32_t type, IOUserClient **userClient,
+				    OSDispatchMethod supermethod = NULL);
+	kern_return_t RegisterService(OSDispatchMethod supermethod = NULL);
+	kern_return_t SetName(const IOServiceName name, OSDispatchMethod supermethod = NULL);
+	kern_return_t GetRegistryEntryID(uint64_t *registryEntryID,
+					 OSDispatchMethod supermethod = NULL);
+	kern_return_t SetDispatchQueue(const IODispatchQueueName name, IODispatchQueue *queue,
+				       OSDispatchMethod supermethod = NULL);
+	kern_return_t CopyDispatchQueue(const IODispatchQueueName name, IODispatchQueue **queue,
+					OSDispatchMethod supermethod = NULL);
+	/* provider must be this; propertiesKey names a dictionary of the personality. */
+	kern_return_t Create(IOService *provider, const IOPropertyName propertiesKey,
+			     IOService **result, OSDispatchMethod supermethod = NULL);
+
+	virtual kern_return_t Start_Impl(IOService *provider);
+	virtual kern_return_t Stop_Impl(IOService *provider);
+	virtual kern_return_t NewUserClient_Impl(uint32_t type, IOUserClient **userClient);
+
+	/* The platform's. */
+	IOService_IVars *ServiceState() { return service; }
+private:
+	IOService_IVars *service = NULL;
+};
+
+#endif

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <Block.h>
+#include <time.h>
+
+#include <DriverKit/IOInterruptDispatchSource.h>
+#include "runtime.h"
+
+struct IOInterruptDispatchSource_IVars {
+	std::mutex lock;
+	IOPCIDevice *pci = NULL;	/* NULL once cancelled */
+	uint32_t index = 0;
+	IODispatchQueue *queue = NULL;
+	OSAction *action = NULL;
+	bool enabled = false, posted = false;
+	uint64_t count = 0;		/* not told to the action yet */
+};
+
+static uint64_t now()
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return static_cast<uint64_t>(time.tv_sec) * 1000000000 +
+	       static_cast<uint64_t>(time.tv_nsec);
+}
+
+kern_return_t IOInterruptDispatchSource::Create(IOService *provider, uint32_t index,
+						IODispatchQueue *queue,
+						IOInterruptDispatchSource **source)
+{
+	IOPCIDevice *pci = OSDynamicCast(IOPCIDevice, provider);
+	IOInterruptDispatchSource *made;
+	kern_return_t result;
+
+	if (!pci)
+		return kIOReturnBadArgument;
+	if (simmac_calls::fails("IOInterruptDispatchSource::Create"))
+		return kIOReturnNoResources;
+	made = new IOInterruptDispatchSource;
+	made->ivars = new IOInterruptDispatchSource_IVars;
+	made->ivars->index = index;
+	result = simmac_pci_register(pci, index, made);
+	if (result) {
+		made->release();
+		return result;
+	}
+	made->ivars->pci = pci;
+	pci->retain();
+	made->ivars->queue = queue;
+	queue->retain();
+	*source = made;
+	return kIOReturnSuccess;
+}
+
+kern_return_t IOInterruptDispatchSource::GetInterruptType(IOService *provider, uint32_t index,
+							  uint64_t *interruptType)
+{
+	IOPCIDevice *pci = OSDynamicCast(IOPCIDevice, provider);
+
+	*interruptType = 0;
+	if (!pci || simmac_calls::fails("IOInterruptDispatchSource::GetInterruptType"))
+		return kIOReturnBadArgument;
+	std::lock_guard<std::mutex> guard(pci->ivars->lock);
+
+	if (index >= pci->ivars->vectors.size())
+		return kIOReturnNoInterrupt;
+	*interruptType = kIOInterruptTypePCIMessaged;
+	if (pci->ivars->mode == SIMMAC_IRQ_MSIX)
+		*interruptType |= kIOInterruptTypePCIMessagedX;
+	return kIOReturnSuccess;
+}
+
+/* Ends deliveries; what is posted already still runs. */
+static void detach(IOInterruptDispatchSource_IVars *ivars)
+{
+	IOPCIDevice *pci;
+
+	{
+		std::lock_guard<std::mutex> guard(ivars->lock);
+
+		pci = ivars->pci;
+		ivars->pci = NULL;
+		ivars->enabled = false;
+	}
+	if (!pci)
+		return;
+	simmac_pci_unregister(pci, ivars->index);
+	pci->release();
+}
+
+void IOInterruptDispatchSource::free()
+{
+	detach(ivars);
+	OSSafeReleaseNULL(ivars->action);
+	OSSafeReleaseNULL(ivars->queue);
+	delete ivars;
+	OSObject::free();
+}
+
+kern_return_t IOInterruptDispatchSource::SetHandler(OSAction *action)
+{
+	OSAction *old;
+
+	if (simmac_calls::fails("IOInterruptDispatchSource::SetHandler"))
+		return kIOReturnError;
+	action->retain();
+	{
+		std::lock_guard<std::mutex> guard(ivars->lock);
+
+		old = ivars->action;
+		ivars->action = action;
+	}
+	OSSafeReleaseNULL(old);
+	return kIOReturnSuccess;
+}
+
+kern_return_t IOInterruptDispatchSource::SetEnableWithCompletion(bool enable,
+								 IODispatchSourceCancelHandler handler)
+{
+	if (simmac_calls::fails("IOInterruptDispatchSource::SetEnable"))
+		return kIOReturnError;
+	{
+		std::lock_guard<std::mutex> guard(ivars->lock);
+
+		if (!ivars->pci)
+			return kIOReturnUnsupported;
+		ivars->enabled = enable;
+	}
+	if (handler)
+		ivars->queue->DispatchAsync(handler);
+	return kIOReturnSuccess;
+}
+
+kern_return_t IOInterruptDispatchSource::Cancel(IODispatchSourceCancelHandler handler)
+{
+	if (simmac_calls::fails("IOInterruptDispatchSource::Cancel"))
+		return kIOReturnError;
+	detach(ivars);
+	if (handler)
+		ivars->queue->DispatchAsync(handler);
+	return kIOReturnSuccess;
+}
+
+void IOInterruptDispatchSource::Run(void *context)
+{
+	IOInterruptDispatchSource *source = static_cast<IOInterruptDispatchSource *>(context);
+	IOInterruptDispatchSource_IVars *ivars = source->ivars;
+	OSAction *action;
+	uint64_t count;
+
+	{
+		std::lock_guard<std::mutex> guard(ivars->lock);
+
+		ivars->posted = false;
+		count = ivars->count;
+		ivars->count = 0;
+		action = ivars->action;
+		if (action)
+			action->retain();
+	}
+	if (action && count)
+		action->Invoke(count, now());
+	OSSafeReleaseNULL(action);
+	source->release();
+}
+
+void IOInterruptDispatchSource::Deliver()
+{
+	std::lock_guard<std::mutex> guard(ivars->lock);
+
+	if (!ivars->enabled)
+		return;
+	ivars->count++;
+	if (ivars->posted)
+		return;
+	ivars->posted = true;
+	retain();
+	ivars->queue->DispatchAsync_f(this, Run);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The message that wakes an asynchronous caller. */
+#ifndef SIMMAC_IOKIT_OSMESSAGENOTIFICATION_H
+#define SIMMAC_IOKIT_OSMESSAGENOTIFICATION_H
+
+#include <IOKit/IOTypes.h>
+
+enum {
+	kOSNotificationMessageID	= 53,
+	kIOAsyncCompletionNotificationType = 150,
+};
+
+enum {
+	kOSAsyncRef64Count	= 8,
+};
+
+enum {
+	kIOAsyncReservedIndex	= 0,
+	kIOAsyncReservedCount,
+
+	kIOAsyncCalloutFuncIndex = kIOAsyncReservedCount,
+	kIOAsyncCalloutRefconIndex,
+	kIOAsyncCalloutCount,
+};
+
+typedef io_user_reference_t OSAsyncReference64[kOSAsyncRef64Count];
+
+struct OSNotificationHeader64 {
+	mach_msg_size_t size;		/* of what follows this header */
+	natural_t type;
+	OSAsyncReference64 reference;
+};
+
+struct IOAsyncCompletionContent {
+	IOReturn result;
+	uint32_t reserved;		/* keeps the arguments aligned */
+	uint64_t args[];
+};
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What goes between libsimmac-iokit and simmacd: one packet there, one back, on
+ * a SOCK_SEQPACKET socket. A connection on which OPEN succeeded is a user client
+ * until it closes. Host byte order: both ends are of one build.
+ */
+#ifndef SIMMAC_IOKIT_RPC_H
+#define SIMMAC_IOKIT_RPC_H
+
+#include <stdint.h>
+
+#define SIMMAC_RPC_STRUCT_MAX	4096
+#define SIMMAC_RPC_SCALARS_MAX	16
+#define SIMMAC_RPC_REFERENCE_MAX 8
+
+enum simmac_rpc_op {
+	SIMMAC_RPC_MATCH,	/* struct: a name; reply struct: entry ids */
+	SIMMAC_RPC_OPEN,	/* argument: entry id; selector: type */
+	SIMMAC_RPC_METHOD,
+	SIMMAC_RPC_ASYNC_METHOD, /* carries the sending end of a port, and a reference */
+	SIMMAC_RPC_MAP,		/* selector: type; the reply carries a file */
+	SIMMAC_RPC_UNMAP,	/* selector: type */
+	SIMMAC_RPC_CONTROL	/* struct: a command; the reply carries a file with the answer */
+};
+
+struct simmac_rpc_request {
+	uint32_t op;
+	uint32_t selector;
+	uint64_t argument;
+	uint32_t scalars, struct_size;		/* that follow, in this order */
+	uint32_t scalars_max, struct_max;	/* of the reply */
+	uint64_t reference[SIMMAC_RPC_REFERENCE_MAX];
+};
+
+struct simmac_rpc_reply {
+	int32_t result;				/* kern_return_t */
+	uint32_t options;			/* MAP: kIOMapReadOnly */
+	uint64_t argument;			/* MAP: length */
+	uint32_t scalars, struct_size;
+};
+
+#define SIMMAC_RPC_PACKET_MAX \
+	(sizeof(struct simmac_rpc_request) + 8 * SIMMAC_RPC_SCALARS_MAX + SIMMAC_RPC_STRUCT_MAX)
+
+#endif
