@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "devices.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform.h"
+#include "sim.h"
+
+/* Base class 0x04 is multimedia: what the dext refuses [H16]. */
+static bool is_multimedia(const struct quiver_dext_identity *identity)
+{
+	return identity->class_revision >> 24 == 0x04;
+}
+
+static int complain(int error)
+{
+	if (error == -EPROTO)
+		quiver_error("the driver extension is of another version than this program");
+	else if (!quiver_platform_has_iokit() && !quiver_sim_present())
+		quiver_error("no IOKit service: this is not a Mac (--sim starts a simulated one)");
+	else if (error == -ENOENT)
+		quiver_error("no device: the driver extension is not loaded, or nothing is attached");
+	else
+		quiver_error("cannot list the devices: %s", strerror(-error));
+	return QUIVER_EXIT_DEVICE;
+}
+
+int quiver_devices_load(struct quiver_devices *devices)
+{
+	struct quiver_device_info *grown;
+	size_t room = 0;
+	int count;
+
+	*devices = (struct quiver_devices){ 0 };
+	/* More may be attached between two calls. */
+	while ((count = quiver_devices_list(devices->info, room)) > 0 && (size_t)count > room) {
+		room = (size_t)count;
+		grown = realloc(devices->info, room * sizeof(*grown));
+		if (!grown) {
+			count = -ENOMEM;
+			break;
+		}
+		devices->info = grown;
+	}
+	if (count > 0) {
+		devices->count = (size_t)count;
+		return QUIVER_EXIT_OK;
+	}
+	quiver_devices_free(devices);
+	return complain(count ? count : -ENOENT);
+}
+
+void quiver_devices_free(struct quiver_devices *devices)
+{
+	free(devices->info);
+	*devices = (struct quiver_devices){ 0 };
+}
+
+const char *quiver_device_state(const struct quiver_device_info *info)
+{
+	static const char *const names[] = {
+		[QUIVER_DEXT_UNCLAIMED] = "unclaimed",
+		[QUIVER_DEXT_CLAIMED] = "claimed",
+		[QUIVER_DEXT_LIVE] = "live",
+		[QUIVER_DEXT_QUIESCING] = "quiescing",
+		[QUIVER_DEXT_GONE] = "gone",
+	};
+	uint32_t state = info->identity.state;
+
+	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "unknown";
+}
+
+const char *quiver_device_obstacle(const struct quiver_device_info *info)
+{
+	if (info->identity.refused)
+		return is_multimedia(&info->identity) ?
+			"audio function: binding one brings faults and interrupts that nobody serves" :
+			"refused by the driver extension";
+	switch (info->identity.state) {
+	case QUIVER_DEXT_UNCLAIMED:
+		return NULL;
+	case QUIVER_DEXT_CLAIMED:
+	case QUIVER_DEXT_LIVE:
+		return "in use";
+	case QUIVER_DEXT_QUIESCING:
+		return "still being reset";
+	case QUIVER_DEXT_GONE:
+		return "unplugged, or did not survive a reset: switch its enclosure off and on";
+	default:
+		return "in a state that this program does not know";
+	}
+}
+
+const char *quiver_device_address(const struct quiver_device_info *info, char *text, size_t size)
+{
+	uint32_t address = info->identity.address;
+
+	snprintf(text, size, "%02x:%02x.%x", address >> 8 & 0xff, address >> 3 & 0x1f, address & 7);
+	return text;
+}
+
+static bool is_pci_id(const char *spec)
+{
+	for (int i = 0; i < 9; i++)
+		if (i == 4 ? spec[i] != ':' : !isxdigit((unsigned char)spec[i]))
+			return false;
+	return !spec[9];
+}
+
+static bool parse_id(const char *spec, uint64_t *id)
+{
+	char *end;
+
+	errno = 0;
+	*id = strtoull(spec, &end, 0);
+	return isdigit((unsigned char)*spec) && !*end && !errno;
+}
+
+static bool matches(const struct quiver_device_info *info, const char *spec)
+{
+	const struct quiver_dext_identity *identity = &info->identity;
+	uint64_t id;
+
+	if (is_pci_id(spec))
+		return identity->vendor == strtoul(spec, NULL, 16) &&
+		       identity->device == strtoul(spec + 5, NULL, 16);
+	return parse_id(spec, &id) && info->id == id;
+}
+
+/* Takes the one that spec names out of devices. */
+static int take(struct quiver_devices *devices, bool *taken, const char *spec,
+		struct quiver_device_info *out)
+{
+	const char *obstacle = NULL;
+
+	for (size_t i = 0; i < devices->count; i++) {
+		if (!matches(&devices->info[i], spec))
+			continue;
+		obstacle = taken[i] ? "named more often than it is there" :
+				      quiver_device_obstacle(&devices->info[i]);
+		if (obstacle)
+			continue;
+		taken[i] = true;
+		*out = devices->info[i];
+		return QUIVER_EXIT_OK;
+	}
+	if (obstacle)
+		quiver_error("device %s: %s", spec, obstacle);
+	else
+		quiver_error("there is no device %s ('quiver list' shows those that are)", spec);
+	return QUIVER_EXIT_DEVICE;
+}
+
+static int keep_claimable(struct quiver_devices *devices)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < devices->count; i++)
+		if (!quiver_device_obstacle(&devices->info[i]))
+			devices->info[kept++] = devices->info[i];
+	devices->count = kept;
+	if (kept)
+		return QUIVER_EXIT_OK;
+	quiver_error("no device is free ('quiver list' says why)");
+	return QUIVER_EXIT_DEVICE;
+}
+
+int quiver_devices_select(struct quiver_devices *devices, const struct quiver_words *specs)
+{
+	struct quiver_device_info *chosen;
+	bool *taken;
+	int status = QUIVER_EXIT_OK;
+
+	if (!specs->count)
+		return keep_claimable(devices);
+	chosen = calloc(specs->count, sizeof(*chosen));
+	taken = calloc(devices->count, sizeof(*taken));
+	if (!chosen || !taken) {
+		quiver_error("out of memory");
+		status = QUIVER_EXIT_SETUP;
+	}
+	for (size_t i = 0; i < specs->count && !status; i++)
+		status = take(devices, taken, specs->word[i], &chosen[i]);
+	free(taken);
+	if (status) {
+		free(chosen);
+		return status;
+	}
+	free(devices->info);
+	devices->info = chosen;
+	devices->count = specs->count;
+	return status;
+}

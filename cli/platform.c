@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "platform.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+#ifdef __APPLE__
+#include <mach-o/dyld.h>
+#endif
+
+bool quiver_platform_has_iokit(void)
+{
+	struct utsname name;
+
+	return !uname(&name) && !strcmp(name.sysname, "Darwin");
+}
+
+#ifdef __APPLE__
+static char *own_path(void)
+{
+	char path[PATH_MAX];
+	uint32_t size = sizeof(path);
+
+	return _NSGetExecutablePath(path, &size) ? NULL : realpath(path, NULL);
+}
+#else
+static char *own_path(void)
+{
+	return realpath("/proc/self/exe", NULL);
+}
+#endif
+
+char *quiver_platform_folder(void)
+{
+	char *path = own_path();
+	char *slash = path ? strrchr(path, '/') : NULL;
+
+	if (slash)
+		*slash = '\0';
+	return path;
+}
+
+void quiver_platform_die_with_parent(int signal)
+{
+#ifdef __linux__
+	prctl(PR_SET_PDEATHSIG, signal);
+#else
+	(void)signal;
+#endif
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /sys/kernel/debug/quiver/: for quiver-dma, by its PCI address, budget and
+ * queues; for each attached device stats, and flush, which releases windows that
+ * wait for company. One "name value" a line.
+ */
+#include <linux/debugfs.h>
+#include <linux/seq_file.h>
+
+#include "quiver.h"
+
+static struct dentry *root;
+
+static void show(struct seq_file *file, const char *name, u64 value)
+{
+	seq_printf(file, "%s %llu\n", name, value);
+}
+
+static void show_space(struct seq_file *file, const struct quiver_space_stats *stats)
+{
+	show(file, "windows", stats->windows);
+	show(file, "windows_peak", stats->windows_peak);
+	show(file, "bytes", stats->bytes);
+	show(file, "bytes_peak", stats->bytes_peak);
+	show(file, "segments", stats->segments);
+	show(file, "segments_removed", stats->segments_removed);
+	show(file, "exits", stats->exits);
+	show(file, "maps", stats->maps);
+	show(file, "unmaps", stats->unmaps);
+	show(file, "refused_bytes", stats->refused_bytes);
+	show(file, "refused_mappings", stats->refused_mappings);
+	show(file, "failed_memory", stats->failed_memory);
+	show(file, "failed_host", stats->failed_host);
+	show(file, "unmap_errors", stats->unmap_errors);
+	show(file, "bad_unmaps", stats->bad_unmaps);
+}
+
+static void show_host(struct seq_file *file, const struct quiver_device *qdev)
+{
+	struct quiver_device_counters __iomem *counters;
+
+	if (!qdev->quiver->status)
+		return;
+	counters = &qdev->quiver->status->device[qdev->index];
+	show(file, "host_bytes", readq(&counters->bytes));
+	show(file, "host_mappings", readq(&counters->mappings));
+	show(file, "host_maps", readq(&counters->maps));
+	show(file, "host_unmaps", readq(&counters->unmaps));
+	show(file, "host_refused", readq(&counters->refused));
+	show(file, "host_failed", readq(&counters->failed));
+	show(file, "host_interrupts", readq(&counters->interrupts));
+}
+
+static int stats_show(struct seq_file *file, void *unused)
+{
+	struct quiver_device *qdev = file->private;
+	struct quiver_space_stats stats = quiver_space_stats(&qdev->space);
+	unsigned int i;
+
+	seq_printf(file, "policy %s\n", qdev->space.config.policy->name);
+	show(file, "index", qdev->index);
+	show(file, "generation", qdev->generation);
+	show(file, "bound", qdev->bound);
+	show(file, "dead", qdev->dead);
+	show(file, "release_batch", qdev->space.config.release_batch);
+	show_space(file, &stats);
+	for (i = 0; i < QUIVER_FAILURES; i++)
+		seq_printf(file, "failed_%s_calls %lld\n", quiver_failure_names[i],
+			   (long long)atomic64_read(&qdev->failures[i]));
+	show_host(file, qdev);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(stats);
+
+static int flush_set(void *data, u64 value)
+{
+	struct quiver_device *qdev = data;
+	struct mutex *lock = &qdev->quiver->lock;
+
+	/* Whoever holds it may be waiting for this file to be closed. */
+	if (!mutex_trylock(lock))
+		return -EAGAIN;
+	quiver_space_flush(&qdev->space);
+	mutex_unlock(lock);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(flush_fops, NULL, flush_set, "%llu\n");
+
+static int budget_show(struct seq_file *file, void *unused)
+{
+	struct quiver *quiver = file->private;
+	struct quiver_status_page __iomem *page = quiver->status;
+
+	show(file, "bytes_limit", readq(&page->budget.bytes_limit));
+	show(file, "bytes_used", readq(&page->budget.bytes_used));
+	show(file, "mappings_limit", readq(&page->budget.mappings_limit));
+	show(file, "mappings_used", readq(&page->budget.mappings_used));
+	show(file, "doorbells", readq(&page->doorbells));
+	show(file, "entries", readq(&page->entries));
+	show(file, "guest_errors", readq(&page->guest_errors));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(budget);
+
+static int queues_show(struct seq_file *file, void *unused)
+{
+	struct quiver *quiver = file->private;
+	unsigned int i;
+
+	show(file, "failed", quiver->failed);
+	for (i = 0; i < quiver->queue_count; i++)
+		seq_printf(file, "queue%u entries %u doorbells %llu\n", i,
+			   quiver->queues[i].entries, READ_ONCE(quiver->queues[i].doorbells));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(queues);
+
+void quiver_debugfs_init(void)
+{
+	root = debugfs_create_dir(KBUILD_MODNAME, NULL);
+}
+
+void quiver_debugfs_exit(void)
+{
+	debugfs_remove_recursive(root);
+}
+
+void quiver_debugfs_add(struct quiver *quiver)
+{
+	quiver->debugfs = debugfs_create_dir(pci_name(quiver->pdev), root);
+	if (quiver->status)
+		debugfs_create_file("budget", 0444, quiver->debugfs, quiver, &budget_fops);
+	debugfs_create_file("queues", 0444, quiver->debugfs, quiver, &queues_fops);
+}
+
+void quiver_debugfs_remove(struct quiver *quiver)
+{
+	debugfs_remove_recursive(quiver->debugfs);
+}
+
+void quiver_debugfs_add_device(struct quiver_device *qdev)
+{
+	qdev->debugfs = debugfs_create_dir(pci_name(qdev->pdev), root);
+	debugfs_create_file("stats", 0444, qdev->debugfs, qdev, &stats_fops);
+	debugfs_create_file("flush", 0200, qdev->debugfs, qdev, &flush_fops);
+}
+
+void quiver_debugfs_remove_device(struct quiver_device *qdev)
+{
+	debugfs_remove_recursive(qdev->debugfs);
+}

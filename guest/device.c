@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Passed-through functions: from a record of quiver-dma to a struct pci_dev with our ops. */
+#include <linux/slab.h>
+
+#include "quiver.h"
+
+static struct quiver_device_regs __iomem *record_regs(struct quiver *quiver, unsigned int index)
+{
+	return (void __iomem *)quiver->regs + QUIVER_DEVICES_OFFSET + index * QUIVER_STRIDE;
+}
+
+static u32 address_of(struct pci_dev *pdev)
+{
+	return pci_domain_nr(pdev->bus) << 16 | pci_dev_id(pdev);
+}
+
+/* Numbers of buses change while the kernel sets them up, so the record is asked each time. */
+int quiver_device_record(struct quiver *quiver, struct pci_dev *pdev)
+{
+	unsigned int i;
+
+	for (i = 0; i < quiver->device_count; i++) {
+		struct quiver_device_regs __iomem *regs = record_regs(quiver, i);
+		u32 flags = readl(&regs->flags);
+
+		/* All ones: quiver-dma itself was pulled. */
+		if (flags == U32_MAX)
+			break;
+		if (flags & QUIVER_DEVICE_PRESENT && readl(&regs->address) == address_of(pdev))
+			return i;
+	}
+	return -ENODEV;
+}
+
+struct quiver_device *quiver_device_find(struct quiver *quiver, struct pci_dev *pdev)
+{
+	unsigned int i;
+
+	for (i = 0; i < quiver->device_count; i++)
+		if (quiver->devices[i] && quiver->devices[i]->pdev == pdev)
+			return quiver->devices[i];
+	return NULL;
+}
+
+bool quiver_device_suitable(struct pci_dev *pdev)
+{
+	if (!quiver_kernel_has_dma_ops()) {
+		pci_err(pdev, "quiver: not served: this kernel has neither CONFIG_ARCH_HAS_DMA_OPS nor CONFIG_DMA_OPS\n");
+		return false;
+	}
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		pci_err(pdev, "quiver: not served: queues want interrupts off, which PREEMPT_RT does not give\n");
+		return false;
+	}
+	if (quiver_device_skips_ops(&pdev->dev)) {
+		pci_err(pdev, "quiver: not served: the device is behind an IOMMU of the virtual machine; remove that or boot with iommu.passthrough=1\n");
+		return false;
+	}
+	return true;
+}
+
+void quiver_device_claim_ops(struct quiver_device *qdev)
+{
+	struct device *dev = &qdev->pdev->dev;
+
+	if (get_dma_ops(dev) != &qdev->ops)
+		qdev->saved_ops = get_dma_ops(dev);
+	quiver_device_no_bypass(dev);
+	set_dma_ops(dev, &qdev->ops);
+}
+
+static void restore_ops(struct quiver_device *qdev)
+{
+	struct device *dev = &qdev->pdev->dev;
+
+	if (get_dma_ops(dev) == &qdev->ops)
+		set_dma_ops(dev, qdev->saved_ops);
+}
+
+bool quiver_device_current(struct quiver_device *qdev)
+{
+	return !qdev->dead && readl(&qdev->regs->control) == QUIVER_CONTROL_ATTACHED &&
+	       readl(&qdev->regs->generation) == qdev->generation;
+}
+
+static int tell_attach(struct quiver_device *qdev)
+{
+	writel(QUIVER_CONTROL_ATTACHED, &qdev->regs->control);
+	if (readl(&qdev->regs->control) != QUIVER_CONTROL_ATTACHED) {
+		pci_err(qdev->pdev, "quiver: the host does not attach this device\n");
+		return -EIO;
+	}
+	qdev->generation = readl(&qdev->regs->generation);
+	qdev->dead = false;
+	return 0;
+}
+
+/* The host has no mapping any more when the write returns. */
+static void tell_detach(struct quiver_device *qdev)
+{
+	size_t used;
+
+	writel(QUIVER_CONTROL_DETACHED, &qdev->regs->control);
+	used = quiver_space_fini(&qdev->space);
+	if (used)
+		pci_warn(qdev->pdev, "quiver: the driver left %zu windows mapped\n", used);
+}
+
+static void init_device(struct quiver_device *qdev)
+{
+	const struct quiver_space_config config = {
+		.policy = quiver_param_policy(),
+		.transport = &quiver_queue_transport,
+		.context = qdev,
+		.device = qdev->index,
+		.granule_shift = qdev->quiver->granule_shift,
+		.release_batch = quiver_param_release_batch(),
+	};
+
+	quiver_space_init(&qdev->space, &config);
+	/* Written here only. */
+	memcpy((void *)&qdev->ops, &quiver_dma_ops, sizeof(qdev->ops));
+	ratelimit_state_init(&qdev->ratelimit, DEFAULT_RATELIMIT_INTERVAL,
+			     DEFAULT_RATELIMIT_BURST);
+	ratelimit_set_flags(&qdev->ratelimit, RATELIMIT_MSG_ON_RELEASE);
+}
+
+int quiver_device_attach(struct quiver *quiver, struct pci_dev *pdev, unsigned int index)
+{
+	struct quiver_device *qdev;
+	int error;
+
+	if (!quiver_device_suitable(pdev))
+		return -EOPNOTSUPP;
+	qdev = kzalloc(sizeof(*qdev), GFP_KERNEL);
+	if (!qdev)
+		return -ENOMEM;
+	qdev->quiver = quiver;
+	qdev->index = index;
+	qdev->regs = record_regs(quiver, index);
+	qdev->pdev = pci_dev_get(pdev);
+	init_device(qdev);
+
+	quiver_debugfs_add_device(qdev);
+	error = quiver_faults_add(qdev);
+	if (error)
+		goto free;
+	error = tell_attach(qdev);
+	if (error)
+		goto remove_faults;
+	quiver_device_claim_ops(qdev);
+	quiver->devices[index] = qdev;
+	pci_info(pdev, "quiver: attached as device %u\n", index);
+	return 0;
+
+remove_faults:
+	quiver_faults_remove(qdev);
+free:
+	quiver_debugfs_remove_device(qdev);
+	pci_dev_put(pdev);
+	kfree(qdev);
+	return error;
+}
+
+void quiver_device_detach(struct quiver_device *qdev)
+{
+	qdev->quiver->devices[qdev->index] = NULL;
+	quiver_debugfs_remove_device(qdev);
+	quiver_faults_remove(qdev);
+	tell_detach(qdev);
+	restore_ops(qdev);
+	pci_dev_put(qdev->pdev);
+	kfree(qdev);
+}
+
+int quiver_device_renew(struct quiver_device *qdev)
+{
+	int error;
+
+	tell_detach(qdev);
+	error = tell_attach(qdev);
+	if (error) {
+		quiver_device_detach(qdev);
+		return error;
+	}
+	quiver_device_claim_ops(qdev);
+	return 0;
+}
+
+long quiver_device_windows(struct pci_dev *pdev)
+{
+	const struct dma_map_ops *ops = get_dma_ops(&pdev->dev);
+	struct quiver_device *qdev;
+
+	if (!ops || ops->map_sg != quiver_dma_ops.map_sg)
+		return -ENODEV;
+	qdev = quiver_device_of(&pdev->dev);
+	quiver_space_flush(&qdev->space);
+	return quiver_space_stats(&qdev->space).windows;
+}
+EXPORT_SYMBOL_GPL(quiver_device_windows);

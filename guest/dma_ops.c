@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Streaming DMA. Callbacks come from any context and from all CPUs at once
+ * [G2]. A mapping is shared by whatever lies in the same window, so directions
+ * and attributes are not kept. Memory is coherent for the devices: the sync
+ * callbacks are left out, which tells the DMA API that nothing is to be synced.
+ */
+#include <linux/scatterlist.h>
+#include <linux/sizes.h>
+
+#include "quiver.h"
+
+/* What the device can reach; boundary is a mask that no segment may cross. */
+struct reach {
+	u64 mask;
+	u64 boundary;
+};
+
+static u64 streaming_mask(struct device *dev)
+{
+	return min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
+}
+
+/* Address 0 is "not mapped" to some drivers [G4]. */
+static bool reachable(u64 iova, size_t size, struct reach reach)
+{
+	u64 last = iova + (size - 1);
+
+	return iova && last >= iova && last <= reach.mask && (iova | reach.boundary) >= last;
+}
+
+static int resolve(const struct quiver_window *window, phys_addr_t phys, size_t size,
+		   struct reach reach, u64 *iova)
+{
+	int error = quiver_window_resolve(window, phys, iova);
+
+	if (error)
+		return error;
+	return reachable(*iova, size, reach) ? 0 : -ERANGE;
+}
+
+static void drop(struct quiver_device *qdev, struct quiver_window *window)
+{
+	struct quiver_op op;
+
+	quiver_op_begin(&op, &qdev->space);
+	quiver_op_drop(&op, window);
+	quiver_op_submit(&op);
+}
+
+static bool ended(const struct quiver_device *qdev)
+{
+	return READ_ONCE(qdev->dead) || READ_ONCE(qdev->quiver->failed);
+}
+
+int quiver_dma_map(struct quiver_device *qdev, phys_addr_t phys, size_t size, u64 mask,
+		   dma_addr_t *iova)
+{
+	struct reach reach = { mask, U64_MAX };
+	struct quiver_window *window;
+	struct quiver_op op;
+	u64 address;
+	int error = -ENODEV;
+
+	if (ended(qdev))
+		goto fail;
+	quiver_op_begin(&op, &qdev->space);
+	quiver_op_add(&op, phys, size, &window);
+	error = quiver_op_submit(&op);
+	if (error)
+		goto fail;
+	error = resolve(window, phys, size, reach, &address);
+	if (error) {
+		drop(qdev, window);
+		goto fail;
+	}
+	quiver_report_success(qdev);
+	*iova = address;
+	return 0;
+
+fail:
+	quiver_report_failure(qdev, error, size);
+	return error;
+}
+
+void quiver_dma_unmap(struct quiver_device *qdev, dma_addr_t iova)
+{
+	struct quiver_op op;
+	bool known;
+
+	quiver_op_begin(&op, &qdev->space);
+	known = quiver_op_remove(&op, iova);
+	quiver_op_submit(&op);
+	if (!known)
+		quiver_report_bad_unmap(qdev, iova);
+}
+
+static dma_addr_t map_phys(struct device *dev, phys_addr_t phys, size_t size,
+			   enum dma_data_direction dir, unsigned long attrs)
+{
+	dma_addr_t iova;
+
+	if (quiver_dma_map(quiver_device_of(dev), phys, size, streaming_mask(dev), &iova))
+		return DMA_MAPPING_ERROR;
+	return iova;
+}
+
+static void unmap_phys(struct device *dev, dma_addr_t iova, size_t size,
+		       enum dma_data_direction dir, unsigned long attrs)
+{
+	quiver_dma_unmap(quiver_device_of(dev), iova);
+}
+
+#ifndef QUIVER_HAVE_MAP_PHYS
+static dma_addr_t map_page(struct device *dev, struct page *page, unsigned long offset,
+			   size_t size, enum dma_data_direction dir, unsigned long attrs)
+{
+	return map_phys(dev, page_to_phys(page) + offset, size, dir, attrs);
+}
+#endif
+
+/*
+ * Until the addresses are known, an entry's DMA address holds its window. That
+ * saves an array that would have to be allocated in atomic context.
+ */
+static void sg_set_window(struct scatterlist *sg, struct quiver_window *window)
+{
+	sg_dma_address(sg) = (uintptr_t)window;
+	sg_dma_len(sg) = 0;
+}
+
+static struct quiver_window *sg_window(struct scatterlist *sg)
+{
+	return (struct quiver_window *)(uintptr_t)sg_dma_address(sg);
+}
+
+static int sg_add_all(struct quiver_device *qdev, struct scatterlist *sgl, int nents)
+{
+	struct quiver_window *window;
+	struct scatterlist *sg;
+	struct quiver_op op;
+	int i;
+
+	quiver_op_begin(&op, &qdev->space);
+	for_each_sg(sgl, sg, nents, i) {
+		window = NULL;
+		if (!op.error)
+			quiver_op_add(&op, sg_phys(sg), sg->length, &window);
+		sg_set_window(sg, window);
+	}
+	return quiver_op_submit(&op);
+}
+
+/* Goes on after an error: nothing may be dropped before it is resolved. */
+static int sg_resolve_all(struct scatterlist *sgl, int nents, struct reach reach)
+{
+	struct scatterlist *sg;
+	int result = 0, error, i;
+	u64 iova;
+
+	for_each_sg(sgl, sg, nents, i) {
+		if (!sg_window(sg))
+			break;
+		error = resolve(sg_window(sg), sg_phys(sg), sg->length, reach, &iova);
+		if (!result)
+			result = error;
+	}
+	return result;
+}
+
+static void sg_drop_all(struct quiver_device *qdev, struct scatterlist *sgl, int nents)
+{
+	struct scatterlist *sg;
+	struct quiver_op op;
+	int i;
+
+	quiver_op_begin(&op, &qdev->space);
+	for_each_sg(sgl, sg, nents, i) {
+		quiver_op_drop(&op, sg_window(sg));
+		sg_dma_address(sg) = DMA_MAPPING_ERROR;
+	}
+	quiver_op_submit(&op);
+}
+
+static void sg_publish_all(struct scatterlist *sgl, int nents)
+{
+	struct scatterlist *sg;
+	u64 iova;
+	int i;
+
+	for_each_sg(sgl, sg, nents, i) {
+		quiver_window_resolve(sg_window(sg), sg_phys(sg), &iova);
+		sg_dma_address(sg) = iova;
+		sg_dma_len(sg) = sg->length;
+	}
+}
+
+static size_t sg_bytes(struct scatterlist *sgl, int nents)
+{
+	struct scatterlist *sg;
+	size_t bytes = 0;
+	int i;
+
+	for_each_sg(sgl, sg, nents, i)
+		bytes += sg->length;
+	return bytes;
+}
+
+/* What dma_map_sgtable() may return. */
+static int sg_error(int error)
+{
+	switch (error) {
+	case -E2BIG:
+	case -ENOSPC:
+	case -ENOMEM:
+		return -ENOMEM;
+	case -EINVAL:
+		return -EINVAL;
+	default:
+		return -EIO;
+	}
+}
+
+/* Entries are never merged: each comes back contiguous and in its place [G4]. */
+static int map_sg(struct device *dev, struct scatterlist *sgl, int nents,
+		  enum dma_data_direction dir, unsigned long attrs)
+{
+	struct quiver_device *qdev = quiver_device_of(dev);
+	struct reach reach = { streaming_mask(dev), dma_get_seg_boundary(dev) };
+	int error = -ENODEV, unresolved;
+
+	if (ended(qdev))
+		goto fail;
+	error = sg_add_all(qdev, sgl, nents);
+	unresolved = sg_resolve_all(sgl, nents, reach);
+	error = error ? error : unresolved;
+	if (error) {
+		sg_drop_all(qdev, sgl, nents);
+		goto fail;
+	}
+	sg_publish_all(sgl, nents);
+	quiver_report_success(qdev);
+	return nents;
+
+fail:
+	quiver_report_failure(qdev, error, sg_bytes(sgl, nents));
+	return sg_error(error);
+}
+
+static void unmap_sg(struct device *dev, struct scatterlist *sgl, int nents,
+		     enum dma_data_direction dir, unsigned long attrs)
+{
+	struct quiver_device *qdev = quiver_device_of(dev);
+	dma_addr_t unknown = DMA_MAPPING_ERROR;
+	struct scatterlist *sg;
+	struct quiver_op op;
+	int i;
+
+	quiver_op_begin(&op, &qdev->space);
+	for_each_sg(sgl, sg, nents, i)
+		if (!quiver_op_remove(&op, sg_dma_address(sg)))
+			unknown = sg_dma_address(sg);
+	quiver_op_submit(&op);
+	if (unknown != DMA_MAPPING_ERROR)
+		quiver_report_bad_unmap(qdev, unknown);
+}
+
+/* The host alone knows how high its addresses go; what is out of reach fails by itself [G9]. */
+static int dma_mask_supported(struct device *dev, u64 mask)
+{
+	return 1;
+}
+
+static u64 get_required_mask(struct device *dev)
+{
+	return DMA_BIT_MASK(64);
+}
+
+static size_t max_mapping_size(struct device *dev)
+{
+	struct quiver *quiver = quiver_device_of(dev)->quiver;
+
+	return quiver->status ? readq(&quiver->status->budget.bytes_limit) : SIZE_MAX;
+}
+
+/* A full batch in the worst case, a window for each 4 KiB: more takes another exit. */
+static size_t opt_mapping_size(void)
+{
+	return SZ_16M;
+}
+
+/*
+ * A BAR is not system memory and the host will say so; without map_resource a
+ * raw BAR address would be taken for the device's [G4].
+ */
+const struct dma_map_ops quiver_dma_ops = {
+	.alloc = quiver_coherent_alloc,
+	.free = quiver_coherent_free,
+	.quiver_ops_alloc_pages = quiver_coherent_alloc_pages,
+	.free_pages = quiver_coherent_free_pages,
+	.mmap = quiver_coherent_mmap,
+	.get_sgtable = quiver_coherent_get_sgtable,
+#ifdef QUIVER_HAVE_MAP_PHYS
+	.map_phys = map_phys,
+	.unmap_phys = unmap_phys,
+#else
+	.map_page = map_page,
+	.unmap_page = unmap_phys,
+	.map_resource = map_phys,
+	.unmap_resource = unmap_phys,
+#endif
+	.map_sg = map_sg,
+	.unmap_sg = unmap_sg,
+	.dma_supported = dma_mask_supported,
+	.get_required_mask = get_required_mask,
+	.max_mapping_size = max_mapping_size,
+	.opt_mapping_size = opt_mapping_size,
+};

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The way to the host: a queue for each CPU, shared where the device has fewer.
+ * A doorbell write returns when the host is done, so a queue is a lock, a batch
+ * and a register, and never waits for anything.
+ */
+#include <linux/gfp.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+
+#include "core/wire.h"
+#include "quiver.h"
+
+#define QUEUE_ENTRIES	4096
+
+static struct quiver_queue *this_queue(struct quiver *quiver)
+{
+	return &quiver->queues[smp_processor_id() % quiver->queue_count];
+}
+
+static struct quiver_dma_entry *queue_open(void *context, size_t *capacity)
+	__acquires(&this_queue(context)->lock)
+{
+	struct quiver_device *qdev = context;
+	struct quiver_queue *queue = this_queue(qdev->quiver);
+
+	spin_lock(&queue->lock);
+	*capacity = queue->entries;
+	return queue->batch;
+}
+
+static void queue_close(void *context)
+	__releases(&this_queue(context)->lock)
+{
+	struct quiver_device *qdev = context;
+
+	spin_unlock(&this_queue(qdev->quiver)->lock);
+}
+
+/* The doorbell write returns when the host is done. */
+void quiver_queue_send(struct quiver_queue *queue, size_t count)
+{
+	if (!count)
+		return;
+	/* Orders the batch before the doorbell. */
+	writel(count, &queue->regs->doorbell);
+	/* Answers are read after it. */
+	mb();
+	queue->doorbells++;
+}
+
+/* A device whose mappings the host dropped: unmapping them is done, mapping is over. */
+static void answer_alone(struct quiver_dma_entry *entries, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		entries[i].status = cpu_to_le32(entries[i].op == QUIVER_OP_UNMAP ?
+						QUIVER_S_OK : QUIVER_S_GONE);
+}
+
+static void note_dead(struct quiver_device *qdev)
+{
+	if (!xchg(&qdev->dead, true))
+		pci_err(qdev->pdev, "quiver: the host dropped this device; its DMA has ended\n");
+}
+
+static void note_failed(struct quiver *quiver)
+{
+	if (!xchg(&quiver->failed, true))
+		dev_err(&quiver->pdev->dev, "no answer from the host; all DMA has ended\n");
+}
+
+static void check_answers(struct quiver_device *qdev, const struct quiver_dma_entry *entries,
+			  size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		switch (le32_to_cpu(entries[i].status)) {
+		case QUIVER_S_NODEV:
+		case QUIVER_S_GONE:
+			note_dead(qdev);
+			return;
+		case QUIVER_S_PENDING:
+			note_failed(qdev->quiver);
+			return;
+		}
+	}
+}
+
+static void queue_ring(void *context, size_t count)
+{
+	struct quiver_device *qdev = context;
+	struct quiver_queue *queue = this_queue(qdev->quiver);
+
+	if (READ_ONCE(qdev->dead) || READ_ONCE(qdev->quiver->failed)) {
+		answer_alone(queue->batch, count);
+		return;
+	}
+	quiver_faults_ring(qdev, queue, count);
+	check_answers(qdev, queue->batch, count);
+}
+
+const struct quiver_transport quiver_queue_transport = {
+	.open = queue_open,
+	.ring = queue_ring,
+	.close = queue_close,
+};
+
+/* As many entries as are wanted and as memory has in one piece. */
+static int alloc_batch(struct quiver_queue *queue, u32 entries)
+{
+	for (; entries; entries /= 2) {
+		queue->batch = alloc_pages_exact(entries * sizeof(*queue->batch),
+						 GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+		if (queue->batch) {
+			queue->entries = entries;
+			return 0;
+		}
+	}
+	return -ENOMEM;
+}
+
+static void free_batch(struct quiver_queue *queue)
+{
+	free_pages_exact(queue->batch, queue->entries * sizeof(*queue->batch));
+}
+
+static int queue_setup(struct quiver *quiver, unsigned int index, u32 entries)
+{
+	struct quiver_queue *queue = &quiver->queues[index];
+	u64 base;
+	int error;
+
+	spin_lock_init(&queue->lock);
+	queue->regs = (void __iomem *)quiver->regs + QUIVER_QUEUES_OFFSET + index * QUIVER_STRIDE;
+	error = alloc_batch(queue, entries);
+	if (error)
+		return error;
+
+	base = virt_to_phys(queue->batch);
+	writel(lower_32_bits(base), &queue->regs->base_lo);
+	writel(upper_32_bits(base), &queue->regs->base_hi);
+	writel(queue->entries, &queue->regs->entries);
+	writel(1, &queue->regs->enable);
+	if (readl(&queue->regs->enable) == 1)
+		return 0;
+
+	dev_err(&quiver->pdev->dev, "the host refuses queue %u\n", index);
+	free_batch(queue);
+	return -EIO;
+}
+
+static void queue_teardown(struct quiver_queue *queue)
+{
+	writel(0, &queue->regs->enable);
+	free_batch(queue);
+}
+
+int quiver_queues_setup(struct quiver *quiver)
+{
+	u32 entries = min_t(u32, readl(&quiver->regs->queue_entries_max), QUEUE_ENTRIES);
+	u32 count = min_t(u32, readl(&quiver->regs->queue_count), QUIVER_MAX_QUEUES);
+	int error;
+
+	count = min_t(u32, count, nr_cpu_ids);
+	if (!entries || !count)
+		return -EIO;
+	quiver->queues = kcalloc(count, sizeof(*quiver->queues), GFP_KERNEL);
+	if (!quiver->queues)
+		return -ENOMEM;
+	for (; quiver->queue_count < count; quiver->queue_count++) {
+		error = queue_setup(quiver, quiver->queue_count, entries);
+		if (error) {
+			quiver_queues_teardown(quiver);
+			return error;
+		}
+	}
+	return 0;
+}
+
+void quiver_queues_teardown(struct quiver *quiver)
+{
+	while (quiver->queue_count)
+		queue_teardown(&quiver->queues[--quiver->queue_count]);
+	kfree(quiver->queues);
+}

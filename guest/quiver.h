@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * quiver.ko: a PCI device that the host passes through runs under its own
+ * driver, and each DMA address that this driver gets comes from the host's
+ * IOMMU. One struct quiver is one quiver-dma function, one struct quiver_device
+ * is one passed-through function that it serves.
+ *
+ * Locks, outermost first: a passed-through function's device_lock(),
+ * quiver.lock, quiver_space.lock or quiver_queue.lock (never both).
+ */
+#ifndef QUIVER_GUEST_H
+#define QUIVER_GUEST_H
+
+#include <linux/dma-map-ops.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/pci.h>
+#include <linux/ratelimit.h>
+
+#include "compat.h"
+#include "core/window.h"
+#include "quiver/proto.h"
+#include "windows.h"
+
+struct dentry;
+struct quiver_faults;
+
+/* A batch in guest memory. Whoever holds the lock has interrupts off. */
+struct quiver_queue {
+	spinlock_t lock;		/* of all below */
+	struct quiver_dma_entry *batch;
+	struct quiver_queue_regs __iomem *regs;
+	u32 entries;
+	u64 doorbells;
+} ____cacheline_aligned_in_smp;
+
+struct quiver {
+	struct pci_dev *pdev;
+	struct quiver_regs __iomem *regs;
+	struct quiver_status_page __iomem *status;	/* NULL without has_status */
+	bool has_status;
+	unsigned int granule_shift;
+	unsigned int device_count;
+	struct quiver_queue *queues;
+	unsigned int queue_count;
+	bool failed;			/* stopped answering; does not recover */
+	struct notifier_block bus_notifier;
+	struct mutex lock;		/* devices[] */
+	struct quiver_device *devices[QUIVER_MAX_DEVICES];
+	struct dentry *debugfs;
+};
+
+/* Why maps failed; the names are in quiver_failure_names. */
+enum quiver_failure {
+	QUIVER_FAILURE_BYTES,		/* the host's byte limit [D1] */
+	QUIVER_FAILURE_MAPPINGS,	/* the host's mapping limit [D2] */
+	QUIVER_FAILURE_MEMORY,		/* no guest memory for bookkeeping or buffers */
+	QUIVER_FAILURE_MASK,		/* beyond the device's DMA mask or boundary [G9] */
+	QUIVER_FAILURE_ADDRESS,		/* not guest RAM: a BAR, for instance */
+	QUIVER_FAILURE_GONE,		/* unplugged, reset, or quiver-dma itself failed */
+	QUIVER_FAILURE_INVALID,		/* not a range */
+	QUIVER_FAILURE_HOST,		/* anything else that the host says */
+	QUIVER_FAILURES
+};
+
+extern const char *const quiver_failure_names[QUIVER_FAILURES];
+
+/*
+ * Attached from quiver_device_attach() to quiver_device_detach(). The ops are
+ * this device's own copy, so that a struct device leads back here.
+ */
+struct quiver_device {
+	struct quiver *quiver;
+	struct pci_dev *pdev;		/* a reference */
+	struct quiver_device_regs __iomem *regs;
+	u16 index;
+	u32 generation;
+	bool bound;			/* holds a reference on this module */
+	bool dead;			/* the host dropped all mappings by itself */
+	bool failing;			/* the last map failed, and was logged */
+	const struct dma_map_ops ops;
+	const struct dma_map_ops *saved_ops;
+	struct quiver_space space;
+	atomic64_t failures[QUIVER_FAILURES];
+	struct ratelimit_state ratelimit;
+	struct dentry *debugfs;
+	struct quiver_faults *faults;
+};
+
+/* main.c: the module's parameters, checked at load. */
+const struct quiver_policy *quiver_param_policy(void);
+size_t quiver_param_release_batch(void);
+
+/*
+ * queue.c. setup: -ENOMEM, or -EIO when the device refuses a queue. teardown
+ * wants every device detached.
+ */
+int quiver_queues_setup(struct quiver *quiver);
+void quiver_queues_teardown(struct quiver *quiver);
+
+/* Its context is a struct quiver_device. */
+extern const struct quiver_transport quiver_queue_transport;
+
+/*
+ * bus.c. start: attaches what is on the bus without a driver, watches what
+ * comes, and lets drivers probe. stop: releases drivers, detaches all.
+ */
+int quiver_bus_start(struct quiver *quiver);
+void quiver_bus_stop(struct quiver *quiver);
+
+/*
+ * device.c. All may sleep and want quiver->lock; with the exception of find,
+ * also that no driver binds or unbinds meanwhile.
+ */
+
+/* The record of a function that is on the bus, or -ENODEV. */
+int quiver_device_record(struct quiver *quiver, struct pci_dev *pdev);
+/* The attached device, or NULL. */
+struct quiver_device *quiver_device_find(struct quiver *quiver, struct pci_dev *pdev);
+/* -EOPNOTSUPP: this kernel or this device cannot be served; logged. -ENOMEM, -EIO. */
+int quiver_device_attach(struct quiver *quiver, struct pci_dev *pdev, unsigned int index);
+/* Stops and resets the device [D8]; its mappings are gone. Frees qdev. */
+void quiver_device_detach(struct quiver_device *qdev);
+/* Stops and resets the device and attaches it again. On an error it is detached. */
+int quiver_device_renew(struct quiver_device *qdev);
+/* Whether our ops can take effect; says why not. */
+bool quiver_device_suitable(struct pci_dev *pdev);
+/* Drivers' set-up and tear-down put other ops in place. */
+void quiver_device_claim_ops(struct quiver_device *qdev);
+/* Whether the host still has what it granted. */
+bool quiver_device_current(struct quiver_device *qdev);
+
+/* dma_ops.c, any context. Every device has a copy of the ops. */
+extern const struct dma_map_ops quiver_dma_ops;
+
+/* Maps [phys, phys + size) within mask; a failure is reported. */
+int quiver_dma_map(struct quiver_device *qdev, phys_addr_t phys, size_t size, u64 mask,
+		   dma_addr_t *iova);
+void quiver_dma_unmap(struct quiver_device *qdev, dma_addr_t iova);
+
+/* coherent.c: callbacks of quiver_dma_ops. */
+void *quiver_coherent_alloc(struct device *dev, size_t size, dma_addr_t *iova, gfp_t gfp,
+			    unsigned long attrs);
+void quiver_coherent_free(struct device *dev, size_t size, void *address, dma_addr_t iova,
+			  unsigned long attrs);
+struct page *quiver_coherent_alloc_pages(struct device *dev, size_t size, dma_addr_t *iova,
+					 enum dma_data_direction dir, gfp_t gfp);
+void quiver_coherent_free_pages(struct device *dev, size_t size, struct page *page,
+				dma_addr_t iova, enum dma_data_direction dir);
+int quiver_coherent_mmap(struct device *dev, struct vm_area_struct *vma, void *address,
+			 dma_addr_t iova, size_t size, unsigned long attrs);
+int quiver_coherent_get_sgtable(struct device *dev, struct sg_table *table, void *address,
+				dma_addr_t iova, size_t size, unsigned long attrs);
+
+/* report.c, any context. */
+void quiver_report_failure(struct quiver_device *qdev, int error, size_t size);
+void quiver_report_bad_unmap(struct quiver_device *qdev, dma_addr_t iova);
+
+static inline void quiver_report_success(struct quiver_device *qdev)
+{
+	if (unlikely(READ_ONCE(qdev->failing)))
+		WRITE_ONCE(qdev->failing, false);
+}
+
+static inline struct quiver_device *quiver_device_of(struct device *dev)
+{
+	return container_of(get_dma_ops(dev), struct quiver_device, ops);
+}
+
+/* debugfs.c: best effort, nothing depends on it. */
+void quiver_debugfs_init(void);
+void quiver_debugfs_exit(void);
+void quiver_debugfs_add(struct quiver *quiver);
+void quiver_debugfs_remove(struct quiver *quiver);
+void quiver_debugfs_add_device(struct quiver_device *qdev);
+void quiver_debugfs_remove_device(struct quiver_device *qdev);
+
+/*
+ * fault.c, only in test builds: lies to the driver on purpose. The ring is
+ * quiver_queue_send() with an entry left out when one is armed.
+ */
+void quiver_queue_send(struct quiver_queue *queue, size_t count);
+#ifdef QUIVER_FAULTS
+int quiver_faults_add(struct quiver_device *qdev);
+void quiver_faults_remove(struct quiver_device *qdev);
+void quiver_faults_ring(struct quiver_device *qdev, struct quiver_queue *queue, size_t count);
+#else
+static inline int quiver_faults_add(struct quiver_device *qdev)
+{
+	return 0;
+}
+
+static inline void quiver_faults_remove(struct quiver_device *qdev)
+{
+}
+
+static inline void quiver_faults_ring(struct quiver_device *qdev, struct quiver_queue *queue,
+				      size_t count)
+{
+	quiver_queue_send(queue, count);
+}
+#endif
+
+#endif

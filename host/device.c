@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <errno.h>
+#include <stdlib.h>
+
+#include "service.h"
+
+/*
+ * The service with this id, among the dext's own: an id of anything else in the
+ * registry is none of our business. 0 if there is none; the caller releases it.
+ */
+static io_service_t service_find(uint64_t id)
+{
+	io_iterator_t services;
+	io_service_t service;
+	uint64_t candidate;
+
+	if (quiver_services(&services))
+		return 0;
+	while ((service = IOIteratorNext(services))) {
+		if (IORegistryEntryGetRegistryEntryID(service, &candidate) == kIOReturnSuccess &&
+		    candidate == id)
+			break;
+		IOObjectRelease(service);
+	}
+	IOObjectRelease(services);
+	return service;
+}
+
+static int service_open(uint64_t id, io_connect_t *connect)
+{
+	io_service_t service;
+	kern_return_t status;
+
+	service = service_find(id);
+	if (!service)
+		return -ENOENT;
+	status = IOServiceOpen(service, mach_task_self(), 0, connect);
+	IOObjectRelease(service);
+	return quiver_host_error(status);
+}
+
+static int claim(struct quiver_device *device)
+{
+	int error;
+
+	error = quiver_service_identify(device->connect, &device->info.identity);
+	if (error)
+		return error;
+	return quiver_host_error(IOConnectCallScalarMethod(device->connect, QUIVER_DEXT_CLAIM, NULL,
+							   0, NULL, NULL));
+}
+
+int quiver_device_open(uint64_t id, struct quiver_device **out)
+{
+	struct quiver_device *device;
+	int error;
+
+	device = calloc(1, sizeof(*device));
+	if (!device)
+		return -ENOMEM;
+	device->info.id = id;
+	error = service_open(id, &device->connect);
+	if (error)
+		goto fail_free;
+	error = claim(device);
+	if (error)
+		goto fail_close;
+	pthread_mutex_init(&device->dma.lock, NULL);
+	quiver_host_bars_init(device);
+	quiver_host_irq_init(device);
+	*out = device;
+	return 0;
+
+fail_close:
+	IOServiceClose(device->connect);
+fail_free:
+	free(device);
+	return error;
+}
+
+void quiver_device_close(struct quiver_device *device)
+{
+	if (!device)
+		return;
+	/* Closing is what makes the dext stop and reset the device, whatever else fails [D8]. */
+	quiver_host_irq_destroy(device);
+	quiver_host_bars_destroy(device);
+	IOServiceClose(device->connect);
+	pthread_mutex_destroy(&device->dma.lock);
+	free(device);
+}
+
+const struct quiver_device_info *quiver_device_info(const struct quiver_device *device)
+{
+	return &device->info;
+}
+
+int quiver_device_reset(struct quiver_device *device, uint64_t *dropped)
+{
+	uint64_t count = 0;
+	uint32_t outputs = 1;
+	int error;
+
+	pthread_mutex_lock(&device->irq.configure_lock);
+	error = quiver_host_error(IOConnectCallScalarMethod(device->connect, QUIVER_DEXT_RESET, NULL,
+							    0, &count, &outputs));
+	if (!error)
+		quiver_host_irq_forget(device);
+	pthread_mutex_unlock(&device->irq.configure_lock);
+	if (error)
+		return error;
+	if (dropped)
+		*dropped = count;
+	return 0;
+}
+
+int quiver_device_stats(struct quiver_device *device, struct quiver_dext_stats *stats)
+{
+	size_t size = sizeof(*stats);
+	int error;
+
+	error = quiver_host_error(IOConnectCallStructMethod(device->connect, QUIVER_DEXT_STATS, NULL,
+							    0, stats, &size));
+	if (error)
+		return error;
+	return size == sizeof(*stats) ? 0 : -EIO;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An open device, and what the files of libquiver share.
+ *
+ * Locks: dma.lock, bars.lock and irq.lock are leaves, never held together. No
+ * handler runs under any of them.
+ */
+#ifndef QUIVER_HOST_DEVICE_H
+#define QUIVER_HOST_DEVICE_H
+
+#include <IOKit/IOKitLib.h>
+#include <mach/mach.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "quiver/host.h"
+
+struct quiver_dma_channel {
+	pthread_mutex_t lock;
+	struct quiver_dext_dma_request request;
+	struct quiver_dext_dma_result result;
+	struct quiver_dma *sent[QUIVER_DEXT_DMA_MAX];
+};
+
+struct quiver_bar_maps {
+	pthread_mutex_t lock;
+	struct {
+		mach_vm_address_t address;	/* 0: not mapped */
+		mach_vm_size_t length;
+	} bar[QUIVER_DEXT_BARS];
+};
+
+struct quiver_irq_pump {
+	pthread_mutex_t configure_lock;	/* one quiver_irq_configure() at a time */
+	pthread_mutex_t lock;		/* of what follows, to running */
+	pthread_cond_t idle;		/* running became false */
+	bool enabled;			/* bits may be taken and delivered */
+	quiver_irq_handler handler;
+	void *context;
+	unsigned int count;
+	uint64_t generation;		/* of all of these */
+	bool running;			/* the handler is being called */
+
+	bool started;			/* the rest is set up */
+	pthread_t thread;
+	IONotificationPortRef port;
+	struct quiver_dext_pending *pending;
+	atomic_bool stopping;
+};
+
+struct quiver_device {
+	struct quiver_device_info info;
+	io_connect_t connect;
+	struct quiver_dma_channel dma;
+	struct quiver_bar_maps bars;
+	struct quiver_irq_pump irq;
+};
+
+/* kern_return_t to negative errno: the only place. */
+int quiver_host_error(kern_return_t status);
+
+void quiver_host_bars_init(struct quiver_device *device);
+void quiver_host_bars_destroy(struct quiver_device *device);
+
+void quiver_host_irq_init(struct quiver_device *device);
+/* Waits for the thread. */
+void quiver_host_irq_destroy(struct quiver_device *device);
+/* The dext has turned interrupts off on its own. */
+void quiver_host_irq_forget(struct quiver_device *device);
+
+#endif

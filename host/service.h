@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef QUIVER_HOST_SERVICE_H
+#define QUIVER_HOST_SERVICE_H
+
+#include "device.h"
+
+/* All services of the dext; the caller releases the iterator. -ENOENT: none. */
+int quiver_services(io_iterator_t *services);
+
+/* -EPROTO: another ABI version. */
+int quiver_service_identify(io_connect_t connect, struct quiver_dext_identity *identity);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What moved between the QEMU releases that this builds with: 10.0 to 11. */
+#ifndef HW_QUIVER_COMPAT_H
+#define HW_QUIVER_COMPAT_H
+
+#if __has_include("system/memory.h")
+#include "system/memory.h"
+#include "system/address-spaces.h"
+#else
+#include "exec/memory.h"
+#include "exec/address-spaces.h"
+#endif
+
+#if __has_include("hw/core/qdev-properties.h")
+#include "hw/core/qdev-properties.h"
+#else
+#include "hw/qdev-properties.h"
+#endif
+
+#ifdef QUIVER_OLD_QOM
+#define QUIVER_CLASS_CONST
+#else
+#define QUIVER_CLASS_CONST const
+#endif
+
+static inline void quiver_enable_lockless_io(MemoryRegion *mr)
+{
+#ifdef QUIVER_HAVE_LOCKLESS_IO
+    memory_region_enable_lockless_io(mr);
+#else
+    /* The callback lets go of the lock by itself; others may come in then. */
+    mr->disable_reentrancy_guard = true;
+#endif
+}
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* quiver-dma: device records. Locking: quiver-dma.h. */
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qemu/main-loop.h"
+#include "qapi/error.h"
+#include "hw/resettable.h"
+#include "quiver-dma.h"
+#include "quiver-pci.h"
+#include "trace.h"
+
+static bool present(const QuiverRecord *record)
+{
+    return record->pci && !record->gone;
+}
+
+static uint32_t address_of(const QuiverRecord *record)
+{
+    PCIDevice *pdev = PCI_DEVICE(record->pci);
+
+    return PCI_BUILD_BDF(pci_dev_bus_num(pdev), pdev->devfn);
+}
+
+static void clear_counters(QuiverRecord *record)
+{
+    struct quiver_device_counters *counters = record->counters;
+
+    qatomic_set(&counters->maps, 0);
+    qatomic_set(&counters->unmaps, 0);
+    qatomic_set(&counters->refused, 0);
+    qatomic_set(&counters->failed, 0);
+    qatomic_set(&counters->interrupts, 0);
+}
+
+static int attach_locked(QuiverDma *s, QuiverRecord *record)
+{
+    int error;
+
+    /* Mapped RAM must stay where it is: no balloon, no virtio-mem. */
+    error = ram_block_discard_disable(true);
+    if (error) {
+        warn_report_once("quiver-dma: guest memory may be discarded (virtio-mem?),"
+                         " devices cannot be attached");
+        return error;
+    }
+    /* A driver that ran ahead may have told it to use addresses of its own. */
+    error = quiver_pci_host_reset(record->pci);
+    if (!error) {
+        clear_counters(record);
+        record->attached = true;
+        error = quiver_pci_attached(record->pci);
+    }
+    if (error) {
+        record->attached = false;
+        record->gone = error == -ENODEV;
+        ram_block_discard_disable(false);
+    }
+    return error;
+}
+
+/*
+ * Stops the device and drops its mappings, whether it is attached or not. A
+ * device that does not survive is gone; what it had is not coming back either.
+ */
+static void drop_locked(QuiverDma *s, QuiverRecord *record)
+{
+    unsigned int index = record - s->records;
+    bool was_attached = record->attached;
+    int error;
+
+    record->attached = false;
+    error = quiver_pci_host_reset(record->pci);
+    trace_quiver_dma_drop(index, record->counters->mappings,
+                          record->counters->bytes, error);
+    if (error && !record->gone) {
+        warn_report("quiver-pci %s: reset failed: %s; the device is lost until"
+                    " it is reconnected", record->pci->id, strerror(-error));
+        record->gone = true;
+    }
+    quiver_dma_forget_mappings(s, record);
+    record->generation++;
+    if (was_attached) {
+        ram_block_discard_disable(false);
+    }
+}
+
+static void control_write(QuiverDma *s, unsigned int index, uint32_t value)
+{
+    QuiverRecord *record = &s->records[index];
+    int error;
+
+    QEMU_LOCK_GUARD(&record->lock);
+    if (value > QUIVER_CONTROL_ATTACHED) {
+        quiver_dma_guest_error(s, "record %u: control is 0 or 1", index);
+    } else if (!present(record)) {
+        quiver_dma_guest_error(s, "record %u: no device to control", index);
+    } else if (value == QUIVER_CONTROL_DETACHED && record->attached) {
+        drop_locked(s, record);
+    } else if (value == QUIVER_CONTROL_ATTACHED && !record->attached) {
+        error = attach_locked(s, record);
+        trace_quiver_dma_attach(index, error);
+    }
+}
+
+uint32_t quiver_dma_record_read(QuiverDma *s, unsigned int index, hwaddr reg)
+{
+    QuiverRecord *record = &s->records[index];
+
+    /* All of these change under the BQL, which we have. */
+    switch (reg) {
+    case offsetof(struct quiver_device_regs, flags):
+        return present(record) ? QUIVER_DEVICE_PRESENT : 0;
+    case offsetof(struct quiver_device_regs, address):
+        return present(record) ? address_of(record) : 0;
+    case offsetof(struct quiver_device_regs, control):
+        return record->attached && !record->gone ? QUIVER_CONTROL_ATTACHED
+                                                 : QUIVER_CONTROL_DETACHED;
+    case offsetof(struct quiver_device_regs, generation):
+        return record->generation;
+    default:
+        quiver_dma_guest_error(s, "record %u: read at 0x%" HWADDR_PRIx, index,
+                               reg);
+        return 0;
+    }
+}
+
+void quiver_dma_record_write(QuiverDma *s, unsigned int index, hwaddr reg,
+                             uint32_t value)
+{
+    if (reg == offsetof(struct quiver_device_regs, control)) {
+        control_write(s, index, value);
+    } else {
+        quiver_dma_guest_error(s, "record %u: write at 0x%" HWADDR_PRIx, index,
+                               reg);
+    }
+}
+
+static int take_limits(QuiverDma *s, QuiverPci *pci, Error **errp)
+{
+    struct quiver_dext_stats stats;
+    int error;
+
+    error = quiver_device_stats(pci->host, &stats);
+    if (error) {
+        error_setg_errno(errp, -error, "cannot read the limits of the device");
+        return -1;
+    }
+    if (stats.granule != 1ull << s->granule_shift) {
+        error_setg(errp, "the host maps pages of %" PRIu64 " bytes, and not of %u",
+                   (uint64_t)stats.granule, 1u << s->granule_shift);
+        return -1;
+    }
+    return quiver_dma_limit(s, stats.bytes_limit, stats.mappings_limit, errp)
+           ? 0 : -1;
+}
+
+int quiver_dma_add(QuiverDma *s, QuiverPci *pci, Error **errp)
+{
+    unsigned int i = 0;
+
+    while (i < QUIVER_MAX_DEVICES && s->records[i].pci) {
+        i++;
+    }
+    if (i == QUIVER_MAX_DEVICES) {
+        error_setg(errp, "quiver-dma serves %d devices at most",
+                   QUIVER_MAX_DEVICES);
+        return -1;
+    }
+    if (take_limits(s, pci, errp) < 0) {
+        return -1;
+    }
+    QEMU_LOCK_GUARD(&s->records[i].lock);
+    clear_counters(&s->records[i]);
+    s->records[i].gone = false;
+    s->records[i].generation++;
+    s->records[i].pci = pci;
+    return i;
+}
+
+void quiver_dma_remove(QuiverDma *s, unsigned int index)
+{
+    QuiverRecord *record = &s->records[index];
+
+    QEMU_LOCK_GUARD(&record->lock);
+    drop_locked(s, record);
+    record->pci = NULL;
+    record->gone = false;
+}
+
+void quiver_dma_device_reset(QuiverDma *s, unsigned int index)
+{
+    QuiverRecord *record = &s->records[index];
+
+    QEMU_LOCK_GUARD(&record->lock);
+    drop_locked(s, record);
+}
+
+bool quiver_dma_device_attached(QuiverDma *s, unsigned int index)
+{
+    return s->records[index].attached;
+}
+
+void quiver_dma_records_init(QuiverDma *s)
+{
+    unsigned int i;
+
+    for (i = 0; i < QUIVER_MAX_DEVICES; i++) {
+        qemu_mutex_init(&s->records[i].lock);
+        s->records[i].counters = &s->page->device[i];
+    }
+}
+
+void quiver_dma_records_reset(QuiverDma *s)
+{
+    unsigned int i;
+
+    for (i = 0; i < QUIVER_MAX_DEVICES; i++) {
+        QuiverRecord *record = &s->records[i];
+
+        QEMU_LOCK_GUARD(&record->lock);
+        if (record->attached && !resettable_is_in_reset(OBJECT(record->pci))) {
+            drop_locked(s, record);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * quiver-dma: the function through which a guest asks for DMA mappings of all
+ * passed-through devices. The wire is quiver/proto.h, its prose
+ * docs/protocol.rst of Quiver.
+ *
+ * Locking. The order is: big QEMU lock (BQL), queue lock, record lock, budget
+ * lock. Whoever holds one of the last three never takes the BQL, so that a
+ * doorbell can run without it, and an access under the BQL can wait for one.
+ *
+ *  - A doorbell runs under its queue's lock and without the BQL. A second vCPU
+ *    that rings the same one waits. Queue registers change under BQL and queue
+ *    lock, so disabling a queue, and thereby resetting quiver-dma, waits for
+ *    the batch that is in flight.
+ *  - For each run of entries of one device it takes that record's lock, checks
+ *    that the device is attached, and keeps the lock until the host has
+ *    answered. Attaching, detaching, resetting and unplugging a device change
+ *    the record under BQL and record lock: they come before or after a run,
+ *    never in its middle. A reset holds both for as long as the device takes.
+ *  - Guest RAM that a run names is looked up inside an RCU section that lasts
+ *    until the host has it pinned, so it is not unmapped meanwhile.
+ *  - The budget lock is a leaf around additions.
+ *  - Counters in the status page are atomics. The guest cannot write them.
+ *
+ * The BQL is only let go where it was taken for a CPU's own access. An access
+ * that comes from another device's DMA runs under it: that device's code may
+ * not expect the world to change.
+ */
+#ifndef HW_QUIVER_DMA_H
+#define HW_QUIVER_DMA_H
+
+#include "qemu/thread.h"
+#include "hw/pci/pci_device.h"
+#include "qom/object.h"
+#include "compat.h"
+#include "quiver/proto.h"
+#include "core/budget.h"
+#include "core/wire.h"
+
+#define TYPE_QUIVER_DMA "quiver-dma"
+OBJECT_DECLARE_SIMPLE_TYPE(QuiverDma, QUIVER_DMA)
+
+typedef struct QuiverPci QuiverPci;
+
+#define QUIVER_QUEUE_ENTRIES_MAX 4096
+#define QUIVER_GRANULE_SHIFT     14      /* until a device says so [D4] */
+
+typedef struct QuiverQueue {
+    QemuMutex lock;
+    uint32_t base_lo, base_hi;
+    uint32_t entries;
+    bool enabled;
+} QuiverQueue;
+
+typedef struct QuiverRecord {
+    QemuMutex lock;
+    QuiverPci *pci;             /* NULL: nothing is here */
+    bool attached;
+    bool gone;                  /* the host has lost it; pci is still plugged */
+    uint32_t generation;
+    struct quiver_device_counters *counters;
+} QuiverRecord;
+
+struct QuiverDma {
+    PCIDevice parent_obj;
+
+    MemoryRegion regs;
+    MemoryRegion status_page;
+    struct quiver_status_page *page;
+
+    uint32_t driver_features[2];
+    uint32_t status;
+
+    QemuMutex budget_lock;
+    struct quiver_budget budget;
+    unsigned int granule_shift;
+
+    QuiverQueue queues[QUIVER_MAX_QUEUES];
+    QuiverRecord records[QUIVER_MAX_DEVICES];
+};
+
+/* quiver-dma.c */
+
+void quiver_dma_guest_error(QuiverDma *s, const char *format, ...)
+    G_GNUC_PRINTF(2, 3);
+
+static inline void quiver_count(__le64 *counter, uint64_t n)
+{
+    qatomic_add(counter, n);
+}
+
+/* quiver-dma-record.c: all under the BQL */
+
+/* Gives a device its record; the index, or -1 with an error. */
+int quiver_dma_add(QuiverDma *s, QuiverPci *pci, Error **errp);
+/* Stops the device for good. Safe while doorbells are in flight. */
+void quiver_dma_remove(QuiverDma *s, unsigned int index);
+/* The guest resets the device: it is detached. */
+void quiver_dma_device_reset(QuiverDma *s, unsigned int index);
+bool quiver_dma_device_attached(QuiverDma *s, unsigned int index);
+
+uint32_t quiver_dma_record_read(QuiverDma *s, unsigned int index, hwaddr reg);
+void quiver_dma_record_write(QuiverDma *s, unsigned int index, hwaddr reg,
+                             uint32_t value);
+void quiver_dma_records_init(QuiverDma *s);
+/* Detaches all but those that are being reset themselves. */
+void quiver_dma_records_reset(QuiverDma *s);
+
+/* quiver-dma-map.c */
+
+typedef struct QuiverRun {
+    const struct quiver_wire_request *request;
+    uint32_t *status;           /* QUIVER_S_* */
+    uint64_t *iova;
+} QuiverRun;
+
+/*
+ * Runs entries of one device in order and sets the status of each; *iova of the
+ * maps that succeed. At most QUIVER_DMA_RUN_MAX. No BQL needed.
+ */
+#define QUIVER_DMA_RUN_MAX 127
+void quiver_dma_run(QuiverDma *s, QuiverRecord *record,
+                    const QuiverRun *run, unsigned int count);
+/* The host has dropped all of a device's mappings. Under the record's lock. */
+void quiver_dma_forget_mappings(QuiverDma *s, QuiverRecord *record);
+/* Whether a device of these limits fits what is mapped; if so, they hold. */
+bool quiver_dma_limit(QuiverDma *s, uint64_t bytes, uint64_t mappings,
+                      Error **errp);
+
+/* quiver-dma-queue.c */
+
+void quiver_dma_queues_init(QuiverDma *s);
+/* Under the BQL; waits for doorbells. */
+void quiver_dma_queues_reset(QuiverDma *s);
+uint32_t quiver_dma_queue_read(QuiverDma *s, unsigned int index, hwaddr reg);
+void quiver_dma_queue_write(QuiverDma *s, unsigned int index, hwaddr reg,
+                            uint32_t value);
+/* With or without the BQL. */
+void quiver_dma_doorbell(QuiverDma *s, unsigned int index, uint32_t count,
+                         MemTxAttrs attrs);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * quiver-pci: one passed-through device. It looks like the real one, but for
+ * what QEMU or the host must keep in its own hands: see docs/protocol.rst of
+ * Quiver. Everything here runs under the BQL, unless it says otherwise.
+ */
+#ifndef HW_QUIVER_PCI_H
+#define HW_QUIVER_PCI_H
+
+#include "qemu/notify.h"
+#include "hw/pci/pci_device.h"
+#include "qom/object.h"
+#include "compat.h"
+#include "quiver/host.h"
+#include "quiver-dma.h"
+
+#define TYPE_QUIVER_PCI "quiver-pci"
+OBJECT_DECLARE_SIMPLE_TYPE(QuiverPci, QUIVER_PCI)
+
+/* BARs are mapped in whole pages of this size, whatever this machine's is [H2]. */
+#define QUIVER_PAGE             16384
+#define QUIVER_BAR_DIRECT_MAX   3       /* a BAR with MSI-X table and PBA cut out */
+
+typedef struct QuiverPciBar {
+    QuiverPci *device;
+    unsigned int index;
+    uint64_t length;            /* 0: none */
+    uint8_t *host;
+    MemoryRegion container;
+    MemoryRegion trapped;       /* all of it, below the rest */
+    MemoryRegion direct[QUIVER_BAR_DIRECT_MAX];
+    unsigned int direct_count;
+} QuiverPciBar;
+
+/* The real MSI-X capability; vectors 0: none. */
+typedef struct QuiverPciMsix {
+    uint8_t capability;
+    unsigned int vectors;
+    unsigned int table_bar, pba_bar;
+    uint32_t table_offset, pba_offset;
+} QuiverPciMsix;
+
+/*
+ * What the interrupt thread sees: it may still be waiting for the BQL when the
+ * device has long been taken away.
+ */
+typedef struct QuiverPciIrq {
+    QuiverPci *device;          /* NULL: gone */
+    unsigned int epoch;         /* of the configuration */
+} QuiverPciIrq;
+
+struct QuiverPci {
+    PCIDevice parent_obj;
+
+    /* properties */
+    char *host_name;
+    QuiverDma *dma;
+    bool trap;
+
+    struct quiver_device *host;
+    char id[32];                /* "VVVV:DDDD 0xID", for messages */
+    int record;                 /* in dma; -1: none */
+
+    QuiverPciBar bars[QUIVER_DEXT_BARS];
+    QuiverPciMsix msix;
+    QuiverPciIrq *irq;
+    uint32_t irq_type;
+    unsigned int irq_count;
+
+    /* Bits of config space whose reads go to the device. */
+    uint8_t live[PCIE_CONFIG_SPACE_SIZE];
+    /* Bits that clear when written, and that the device is told. */
+    uint8_t forward_w1c[PCIE_CONFIG_SPACE_SIZE];
+
+    bool pristine;              /* nobody can have touched it since its reset */
+    bool warned_unattached;
+    Notifier exit;
+};
+
+/* quiver-pci-host.c */
+
+/* Opens the device that the property host= names. */
+bool quiver_pci_host_open(QuiverPci *s, Error **errp);
+/* Closes it on a thread of its own, since closing waits for one that may want the BQL. */
+void quiver_pci_host_close(QuiverPci *s);
+/* One config access of the real device; all ones when it does not answer. */
+uint32_t quiver_pci_host_read(QuiverPci *s, uint32_t addr, uint32_t width);
+
+/* quiver-pci-bar.c */
+
+bool quiver_pci_bars_init(QuiverPci *s, Error **errp);
+
+/* quiver-pci-caps.c */
+
+/* Before the BARs: they leave room for the MSI-X table. */
+void quiver_pci_caps_find_msix(QuiverPci *s);
+bool quiver_pci_caps_init(QuiverPci *s, Error **errp);
+void quiver_pci_ext_caps_init(QuiverPci *s);
+
+/* quiver-pci-config.c */
+
+bool quiver_pci_config_init(QuiverPci *s, Error **errp);
+uint32_t quiver_pci_config_read(PCIDevice *pdev, uint32_t addr, int len);
+void quiver_pci_config_write(PCIDevice *pdev, uint32_t addr, uint32_t value,
+                             int len);
+/* Makes the real command register what the guest's and the gate allow. */
+int quiver_pci_command_sync(QuiverPci *s);
+
+/* quiver-pci-irq.c */
+
+void quiver_pci_irq_init(QuiverPci *s);
+/* The device goes: no interrupt is delivered from now on. */
+void quiver_pci_irq_detach(QuiverPci *s);
+/* The host follows what the guest has enabled. */
+void quiver_pci_irq_update(QuiverPci *s);
+/* The host's reset has turned interrupts off. */
+void quiver_pci_irq_forget(QuiverPci *s);
+
+/* quiver-pci.c, for quiver-dma; also under the record's lock */
+
+/*
+ * Stops and resets the device and drops its mappings [D8]. With it, interrupts
+ * are off and the guest's bus mastering waits for the next attach.
+ */
+int quiver_pci_host_reset(QuiverPci *s);
+/* The device gets the bus mastering and the interrupts that the guest has on. */
+int quiver_pci_attached(QuiverPci *s);
+
+#endif

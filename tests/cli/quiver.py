@@ -1,0 +1,536 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line tool: what it prints, and that it leaves nothing behind. Prints TAP."""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("QUIVER_HOST_BUILD", os.path.join(TOP, "build", "host"))
+QUIVER = os.path.join(BUILD, "cli", "quiver")
+SIMMACD = os.path.join(BUILD, "simmac", "daemon", "simmacd")
+QEMU = os.path.join(BUILD, "tests", "cli", "fake-qemu")
+NVME = "1234:1e0e"
+ENDPOINT = "1912:0028"
+PATIENCE = 20
+
+TESTS = []
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+def expect(condition, text):
+    if not condition:
+        raise AssertionError(text)
+
+
+def equal(found, wanted, what):
+    expect(found == wanted, f"{what}: {found!r} instead of {wanted!r}")
+
+
+class World:
+    """A folder for temporary files, and a mark by which every process of a test is known."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="quiver-test-")
+        self.tmp = os.path.join(self.folder, "tmp")
+        os.mkdir(self.tmp)
+        self.mark = f"QUIVER_TEST_MARK={uuid.uuid4()}"
+        self.pid_file = os.path.join(self.folder, "pid")
+        self.others = []
+
+    def environment(self, **more):
+        name, value = self.mark.split("=")
+        env = {k: v for k, v in os.environ.items() if not k.startswith("QUIVER_")}
+        env.update({name: value, "TMPDIR": self.tmp}, **more)
+        return env
+
+    def start(self, *args, script="", env=None, **more):
+        return subprocess.Popen([QUIVER, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, start_new_session=True,
+                                env=self.environment(FAKE_QEMU=script, **(env or {})), **more)
+
+    def run(self, *args, **more):
+        return finish(self.start(*args, **more))
+
+    def simmac(self, *devices):
+        """A simulated Mac of another command: its socket."""
+        path = os.path.join(self.folder, "socket")
+        specs = [word for device in devices for word in ("--device", device)]
+        self.others.append(subprocess.Popen([SIMMACD, "--socket", path, *specs],
+                                            env=self.environment()))
+        until(lambda: answers(path), "simmacd does not answer")
+        return path
+
+    def processes(self):
+        found = []
+        for name in os.listdir("/proc"):
+            if not name.isdigit() or int(name) == os.getpid():
+                continue
+            try:
+                with open(f"/proc/{name}/environ", "rb") as file:
+                    marked = self.mark.encode() in file.read().split(b"\0")
+                with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+                    zombie = file.read().rpartition(")")[2].split()[0] == "Z"
+            except OSError:
+                continue
+            if marked and not zombie:
+                found.append(int(name))
+        return found
+
+    def qemu_pid(self):
+        until(lambda: os.path.exists(self.pid_file), "QEMU does not start")
+        with open(self.pid_file, encoding="ascii") as file:
+            return int(file.read())
+
+    def nothing_left(self, folders=True):
+        equal(self.processes(), [], "processes left behind")
+        if folders:
+            equal(os.listdir(self.tmp), [], "files left behind")
+
+    def close(self):
+        for other in self.others:
+            other.terminate()
+            other.wait(PATIENCE)
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.folder)
+
+
+def finish(process):
+    try:
+        process.out, process.err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired as error:
+        raise AssertionError("quiver does not end") from error
+    return process
+
+
+def until(condition, text):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        expect(time.monotonic() < end, text)
+        time.sleep(0.01)
+
+
+def answers(path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        return client.connect_ex(path) == 0
+
+
+def status(process, wanted):
+    equal(process.returncode, wanted, f"exit status (stderr: {process.err.strip()})")
+
+
+def sim_run(*more):
+    return ["run", "--sim", "--qemu", QEMU, *more]
+
+
+# --- list
+
+
+@test
+def list_prints_a_table(world):
+    path = world.simmac("nvme,size=64M", "endpoint")
+    result = world.run("list", env={"QUIVER_SIMMAC": path})
+    status(result, 0)
+    lines = result.out.splitlines()
+    equal(len(lines), 3, "lines")
+    equal(lines[0].split(), ["ID", "ADDRESS", "DEVICE", "STATE", "CLASS", "NAME"], "heading")
+    start = {title: lines[0].index(title) for title in lines[0].split()}
+    for line, device, name in zip(lines[1:], (NVME, ENDPOINT), ("Non-Volatile memory", "Renesas")):
+        equal(line[start["DEVICE"]:start["STATE"]].strip(), device, "vendor and device")
+        equal(line[start["STATE"]:start["CLASS"]].strip(), "unclaimed", "state")
+        expect(line.startswith("0x"), f"no id in {line!r}")
+        expect(name in line, f"no {name!r} in {line!r}")
+    equal(result.err, "", "standard error")
+
+
+@test
+def list_prints_json(world):
+    path = world.simmac("nvme,size=64M", "endpoint")
+    table = world.run("list", env={"QUIVER_SIMMAC": path}).out.splitlines()[1:]
+    result = world.run("list", "--json", env={"QUIVER_SIMMAC": path})
+    status(result, 0)
+    devices = json.loads(result.out)
+    equal([device["id"] for device in devices], [line.split()[0] for line in table], "ids")
+    equal([f"{d['vendor']:04x}:{d['device']:04x}" for d in devices], [NVME, ENDPOINT], "devices")
+    for device, line in zip(devices, table):
+        equal(device["address"], line.split()[1], "address")
+        equal((device["state"], device["refused"], device["claimable"], device["obstacle"]),
+              ("unclaimed", False, True, None), "state")
+    equal(devices[0]["class"], 0x010802, "class of the nvme")
+
+
+@test
+def list_and_run_know_a_device_in_use(world):
+    path = world.simmac("endpoint")
+    env = {"QUIVER_SIMMAC": path}
+    user = world.start("run", "--qemu", QEMU, env=env, script=f"claim pid={world.pid_file} wait")
+    world.qemu_pid()
+    device = json.loads(world.run("list", "--json", env=env).out)[0]
+    equal((device["state"], device["claimable"], device["obstacle"]), ("live", False, "in use"),
+          "a device in use")
+    expect("in use" in world.run("list", env=env).out, "the table does not say why")
+    for args in ([], ["--device", ENDPOINT], ["--device", device["id"]]):
+        status(world.run("run", "--dry-run", *args, env=env), 3)
+    user.terminate()
+    status(finish(user), 143)
+    until(lambda: json.loads(world.run("list", "--json", env=env).out)[0]["claimable"],
+          "it is not free again")
+
+
+@test
+def without_a_mac_there_is_a_clear_error(world):
+    for args in (["list"], ["run", "--dry-run"]):
+        result = world.run(*args)
+        status(result, 3)
+        expect("not a Mac" in result.err and "--sim" in result.err, result.err)
+        equal(result.out, "", "standard output")
+    result = world.run("list", "--json")
+    status(result, 3)
+    equal(json.loads(result.out), [], "devices")
+
+
+@test
+def list_can_simulate(world):
+    result = world.run("list", "--sim")
+    status(result, 0)
+    equal([line.split()[2] for line in result.out.splitlines()[1:]], [NVME, ENDPOINT], "devices")
+    world.nothing_left()
+    result = world.run("list", "--sim", "--sim-device", "endpoint", "--json")
+    equal(len(json.loads(result.out)), 1, "devices")
+    world.nothing_left()
+
+
+# --- run: the command
+
+
+@test
+def usage_errors_are_2(world):
+    for args in ([], ["frob"], ["list", "--frob"], ["list", "x"], ["run", "--cpus"],
+                 ["run", "--cpus", "none"], ["run", "--cpus", "0"], ["run", "x"],
+                 ["run", "--initrd", "x"], ["run", "--append", "x"],
+                 ["run", "--console", "--serial", "f"], ["run", "--console", "--json"],
+                 ["run", "--sim-device", "nvme"], ["list", "--sim-arg", "x"]):
+        result = world.run(*args)
+        equal(result.returncode, 2, f"exit status of {args}")
+        equal(result.out, "", f"standard output of {args}")
+        expect(result.err.startswith("quiver: ") and "--help" in result.err, result.err)
+
+
+@test
+def help_is_no_error(world):
+    for args in (["--help"], ["list", "--help"], ["run", "--help"], ["--version"]):
+        result = world.run(*args)
+        status(result, 0)
+        expect(result.out and not result.err, f"{args}: {result.err}")
+
+
+def dry_run(world, *args, path=None, env=None):
+    env = dict(env or {}, QUIVER_SIMMAC=path)
+    result = world.run("run", "--dry-run", *args, env=env)
+    status(result, 0)
+    equal(result.out.count("\n"), 1, "lines")
+    return result.out[:-1]
+
+
+@test
+def dry_run_prints_the_whole_command(world):
+    path = world.simmac("nvme,size=64M", "endpoint")
+    ids = [d["id"] for d in json.loads(world.run("list", "--json", env={"QUIVER_SIMMAC": path}).out)]
+    line = dry_run(world, "--kernel", "vmlinuz", "--initrd", "initrd.gz", "--append",
+                   "console=ttyAMA0 it's \"x\" $HOME `id` \\n", "--disk", "my disk,1.raw,ro",
+                   "--disk", "b.qcow2", "--memory", "3G", "--cpus", "4", "--serial", "log,1",
+                   "--trap", "--qemu-arg", "-name", "--qemu-arg", "", path=path)
+    equal(line,
+          "qemu-system-aarch64 -machine virt,gic-version=3 -accel tcg,thread=multi -cpu neoverse-n1"
+          " -smp 4 -m 3G -nodefaults -display none -serial file:log,,1 -kernel vmlinuz"
+          " -initrd initrd.gz"
+          " -append 'console=ttyAMA0 it'\\''s \"x\" $HOME `id` \\n'"
+          " -drive 'if=none,id=disk0,file=my disk,,1.raw,format=raw,readonly=on'"
+          " -device virtio-blk-pci,drive=disk0"
+          " -drive if=none,id=disk1,file=b.qcow2,format=qcow2 -device virtio-blk-pci,drive=disk1"
+          " -device pcie-root-port,id=port0,chassis=1,slot=0 -device quiver-dma,id=dma0,bus=port0"
+          " -device pcie-root-port,id=port1,chassis=2,slot=1"
+          f" -device quiver-pci,id=device0,bus=port1,host={ids[0]},dma=dma0,x-trap=on"
+          " -device pcie-root-port,id=port2,chassis=3,slot=2"
+          f" -device quiver-pci,id=device1,bus=port2,host={ids[1]},dma=dma0,x-trap=on"
+          " -name ''", "the command")
+
+
+@test
+def a_shell_reads_the_command_back(world):
+    path = world.simmac("endpoint")
+    words = ["a b", "it's", '"', "$(id)", "", "\n", "*", "~", "\\", "-x=1", "ü", "#", "a;b", "!", "'"]
+    args = [word for text in words for word in ("--qemu-arg", text)]
+    result = world.run("run", "--dry-run", "--qemu", "/a b/qemu", *args, env={"QUIVER_SIMMAC": path})
+    status(result, 0)
+    script = f'set -- {result.out}for word; do printf "%s\\0" "$word"; done'
+    shell = subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE, check=True, text=True)
+    equal(shell.stdout.split("\0")[-len(words) - 1:-1], words, "what a shell reads")
+    equal(shlex.split(result.out)[0], "/a b/qemu", "the program")
+
+
+@test
+def the_terminal_and_qemu_can_be_chosen(world):
+    path = world.simmac("endpoint")
+    for option in ("--console", "--shell"):
+        expect(" -serial mon:stdio " in dry_run(world, option, path=path), option)
+    expect(" -serial stdio " in dry_run(world, path=path), "default")
+    line = dry_run(world, path=path, env={"QUIVER_QEMU": "/q/emu"})
+    expect(line.startswith("/q/emu "), line)
+    line = dry_run(world, "--qemu", "/r/emu", path=path, env={"QUIVER_QEMU": "/q/emu"})
+    expect(line.startswith("/r/emu "), line)
+
+
+def hosts(line):
+    return [word.split("host=")[1].split(",")[0] for word in shlex.split(line) if "host=" in word]
+
+
+@test
+def devices_are_chosen_by_id_or_by_kind(world):
+    path = world.simmac("endpoint", "nvme,size=64M", "endpoint")
+    env = {"QUIVER_SIMMAC": path}
+    first, nvme, second = [d["id"] for d in json.loads(world.run("list", "--json", env=env).out)]
+    for specs, wanted in (([], [first, nvme, second]), ([nvme], [nvme]), ([NVME], [nvme]),
+                          ([NVME.upper()], [nvme]), ([str(int(second, 16))], [second]),
+                          ([ENDPOINT, ENDPOINT], [first, second]),
+                          ([second, nvme], [second, nvme])):
+        args = [word for spec in specs for word in ("--device", spec)]
+        equal(hosts(dry_run(world, *args, path=path)), wanted, f"devices of {specs}")
+    for specs in ([ENDPOINT] * 3, [first, first], ["10de:2b85"], ["0x1"], ["x"], [""], ["-1"],
+                  [ENDPOINT + "0"], [first + "x"]):
+        args = [f"--device={spec}" for spec in specs]
+        result = world.run("run", "--dry-run", *args, env=env)
+        equal(result.returncode, 3, f"exit status of {specs}")
+        equal(result.out, "", f"output of {specs}")
+
+
+# --- run: life and death
+
+
+@test
+def a_vm_that_ends_well_is_0(world):
+    result = world.run(*sim_run(), script="claim look exit=0")
+    status(result, 0)
+    world.nothing_left()
+
+
+@test
+def a_vm_that_fails_is_1(world):
+    for script, text in (("exit=3", "status 3"), ("claim exit=1", "status 1"),
+                         ("claim kill=9", "signal 9"), ("kill=6", "signal 6")):
+        result = world.run(*sim_run(), script=script)
+        status(result, 1)
+        expect(text in result.err, f"{script}: {result.err}")
+        world.nothing_left()
+
+
+@test
+def what_cannot_be_started_is_5(world):
+    result = world.run("run", "--sim", "--qemu", "/no/such/qemu")
+    status(result, 5)
+    expect("/no/such/qemu" in result.err, result.err)
+    world.nothing_left()
+    result = world.run(*sim_run(), env={"QUIVER_SIMMACD": "/no/such/simmacd"})
+    status(result, 5)
+    expect("/no/such/simmacd" in result.err, result.err)
+    world.nothing_left()
+    result = world.run(*sim_run("--sim-device", "toaster"))
+    status(result, 5)
+    expect("toaster" in result.err, result.err)
+    world.nothing_left()
+    result = world.run(*sim_run(), env={"TMPDIR": world.folder + "/none"})
+    status(result, 5)
+    result = world.run(*sim_run(), env={"TMPDIR": "/tmp/" + 100 * "x"})
+    status(result, 5)
+
+
+@test
+def signals_end_qemu_and_then_the_mac(world):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        quiver = world.start(*sim_run(), script=f"claim pid={world.pid_file} wait look exit=0")
+        world.qemu_pid()
+        quiver.send_signal(number)
+        status(finish(quiver), 128 + number)
+        world.nothing_left()
+        os.unlink(world.pid_file)
+
+
+@test
+def ctrl_c_reaches_qemu_and_not_the_mac(world):
+    quiver = world.start(*sim_run(), script=f"claim pid={world.pid_file} wait look exit=0")
+    world.qemu_pid()
+    os.killpg(quiver.pid, signal.SIGINT)
+    status(finish(quiver), 130)
+    equal(quiver.err, "", "standard error")
+    world.nothing_left()
+
+
+@test
+def signals_that_come_together_are_one(world):
+    quiver = world.start(*sim_run("--json"), script=f"pid={world.pid_file} wait nap exit=0")
+    world.qemu_pid()
+    quiver.send_signal(signal.SIGTERM)
+    time.sleep(0.1)
+    quiver.send_signal(signal.SIGINT)
+    status(finish(quiver), 143)
+    equal(json.loads(quiver.out)["qemu"]["exit"], 0, "QEMU's exit status")
+
+
+@test
+def a_second_signal_is_the_last(world):
+    quiver = world.start(*sim_run(), script=f"claim pid={world.pid_file} hang")
+    pid = world.qemu_pid()
+    quiver.terminate()
+    time.sleep(1.2)
+    expect(pid in world.processes(), "QEMU is gone too early")
+    quiver.terminate()
+    status(finish(quiver), 143)
+    world.nothing_left()
+
+
+@test
+def a_signal_during_the_start_leaves_nothing(world):
+    slow = ["--sim-arg", "--delay", "--sim-arg", "IOPCIDevice::Open:500000"]
+    quiver = world.start(*sim_run(*slow), script="hang")
+    until(lambda: len(world.processes()) == 2, "the Mac does not start")
+    quiver.terminate()
+    status(finish(quiver), 143)
+    world.nothing_left()
+
+
+@test
+def qemu_starts_with_no_signal_blocked(world):
+    program = os.path.join(world.folder, "qemu")
+    with open(program, "w", encoding="ascii") as file:
+        # Not a shell: some clear the mask themselves.
+        file.write("#!/usr/bin/env python3\nimport signal, sys\n"
+                   "sys.exit(len(signal.pthread_sigmask(signal.SIG_BLOCK, [])))\n")
+    os.chmod(program, 0o755)
+    status(world.run("run", "--sim", "--qemu", program), 0)
+
+
+@test
+def nobody_outlives_a_killed_quiver(world):
+    quiver = world.start(*sim_run(), script=f"claim pid={world.pid_file} hang")
+    world.qemu_pid()
+    expect(len(world.processes()) == 3, "not all are there")
+    quiver.kill()
+    finish(quiver)
+    until(lambda: not world.processes(), "somebody lives on")
+
+
+@test
+def a_simulated_panic_is_4(world):
+    args = sim_run("--sim-device", "endpoint", "--json")
+    quiver = world.run(*args, script="claim stray hang")
+    status(quiver, 4)
+    expect("PANIC [D6]" in quiver.err, quiver.err)
+    result = json.loads(quiver.out)
+    equal(result["status"], 4, "status in JSON")
+    equal(result["simulation"]["verdict"], "panic", "verdict")
+    expect(result["simulation"]["report"].startswith("simmac: PANIC [D6]"), "no report in JSON")
+    world.nothing_left()
+
+
+@test
+def a_mac_that_dies_takes_qemu_with_it(world):
+    quiver = world.start(*sim_run(), script=f"pid={world.pid_file} hang")
+    pid = world.qemu_pid()
+    mac = [p for p in world.processes() if p not in (pid, quiver.pid)]
+    equal(len(mac), 1, "simulated Macs")
+    os.kill(mac[0], signal.SIGKILL)
+    status(finish(quiver), 4)
+    expect("signal 9" in quiver.err, quiver.err)
+    world.nothing_left()
+
+
+# A Mac that hangs up on everybody, and says in the end that mappings were left.
+LEAKY = """#!/usr/bin/env python3
+import signal, socket, sys, threading
+options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+server.bind(options["--socket"])
+server.listen()
+def serve():
+    while True:
+        server.accept()[0].close()
+threading.Thread(target=serve, daemon=True).start()
+signal.sigwait([signal.SIGTERM])
+open(options["--state"], "w").write('{"leaks": {"mappings": 7, "objects": 0}}')
+print("seven are left", file=sys.stderr)
+sys.exit(1)
+"""
+
+
+@test
+def a_leak_is_4(world):
+    program = os.path.join(world.folder, "leaky")
+    with open(program, "w", encoding="ascii") as file:
+        file.write(LEAKY)
+    os.chmod(program, 0o755)
+    quiver = world.run("run", "--sim", "--json", env={"QUIVER_SIMMACD": program})
+    status(quiver, 4)
+    expect("left on the simulated Mac" in quiver.err and "seven are left" in quiver.err, quiver.err)
+    simulation = json.loads(quiver.out)["simulation"]
+    equal((simulation["verdict"], simulation["state"]["leaks"]["mappings"]), ("leak", 7), "JSON")
+    world.nothing_left()
+
+
+@test
+def json_says_what_happened(world):
+    result = world.run(*sim_run("--json", "--device", ENDPOINT), script="claim say=hello exit=5")
+    status(result, 1)
+    expect("hello" in result.err, "what QEMU printed is lost")
+    run = json.loads(result.out)
+    equal(run["status"], 1, "status")
+    equal((run["qemu"]["exit"], run["qemu"]["signal"]), (5, None), "QEMU's end")
+    expect(0 < run["qemu"]["seconds"] < PATIENCE, "seconds")
+    equal(run["command"][0], QEMU, "command")
+    equal([f"{d['vendor']:04x}:{d['device']:04x}" for d in run["devices"]], [ENDPOINT], "devices")
+    equal(run["simulation"]["verdict"], "ok", "verdict")
+    counters = {d["name"]: d for d in run["simulation"]["state"]["devices"]}["endpoint0"]
+    equal((counters["maps"], counters["unmaps"], counters["mappings"]), (1, 1, 0), "counters")
+    result = world.run(*sim_run("--json"), script="kill=9")
+    equal(json.loads(result.out)["qemu"]["signal"], 9, "QEMU's signal")
+
+
+def main():
+    for path in (QUIVER, SIMMACD, QEMU):
+        if not os.access(path, os.X_OK):
+            print(f"Bail out! {path} is not built")
+            return 1
+    chosen = [t for t in TESTS if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]]
+    print(f"1..{len(chosen)}")
+    failed = 0
+    for number, function in enumerate(chosen, 1):
+        world = World()
+        name = function.__name__.replace("_", " ")
+        try:
+            function(world)
+            print(f"ok {number} - {name}", flush=True)
+        except Exception as error:  # whatever it is, the next test runs
+            failed += 1
+            print(f"not ok {number} - {name}")
+            print(f"# {type(error).__name__}: {error}".replace("\n", "\n# "), flush=True)
+        finally:
+            world.close()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How devices come and go while they are in use: nothing stays mapped, nothing panics."""
+
+import machine
+from driver import (
+    CONTROL, DRIVER_OK, FLAGS, GENERATION, GONE, GRANULE, NODEV, NOENT, OK, PRESENT, STATUS, WRITE,
+    Driver, Endpoint)
+from machine import COMMAND, MASTER, RAM_BASE, entry, wait_for
+from test_registers import bench
+
+BUFFER = RAM_BASE + (64 << 20)
+EXP_DEVCTL, EXP_SLTCTL, FLR = 8, 0x18, 0x8000
+POWER_OFF = 0x0400
+
+
+def busy(b):
+    """A device that masters the bus, with 40 mappings, one of them under a long copy."""
+    driver, device = Driver(b).ready(), b.devices[0]
+    device.set_bits(COMMAND, MASTER)
+    results = driver.run([driver_entry(i) for i in range(40)])
+    assert all(status == OK for status, _ in results)
+    status, iova = driver.map(BUFFER, 8 << 20)
+    assert status == OK
+    endpoint = Endpoint(device)
+    endpoint.start(endpoint.COPY, iova, iova + (4 << 20), 4 << 20)
+    return driver, results[0][1]
+
+
+def driver_entry(i):
+    return entry(1, 0, RAM_BASE + i * GRANULE, GRANULE, 0, WRITE)
+
+
+def gone(b, driver):
+    assert driver.mappings() == 0 and b.qemu.property("dma", "bytes") == 0
+
+
+@bench()
+def detaching_drops_all_mappings(b):
+    driver, iova = busy(b)
+    generation = driver.record(0, GENERATION)
+    assert driver.detach() == 0
+    assert driver.record(0, GENERATION) != generation
+    gone(b, driver)
+    assert driver.unmap(iova) == NODEV
+    assert driver.attach() == 1
+    assert driver.unmap(iova) == NOENT
+    assert driver.map(BUFFER)[0] == OK
+
+
+@bench()
+def status_zero_stops_everything(b):
+    driver, _ = busy(b)
+    driver.dma.store(0, STATUS, 0)
+    gone(b, driver)
+    assert driver.record(0, CONTROL) == 0
+    assert driver.queue(0, 12) == 0
+    assert driver.ready().map(BUFFER)[0] == OK
+
+
+@bench()
+def system_reset_stops_everything(b):
+    driver, _ = busy(b)
+    generation = driver.record(0, GENERATION)
+    b.qemu.command("system_reset")
+    wait_for(lambda: b.qemu.property("pci0", "generation") != generation, "the reset")
+    gone(b, driver)
+    b.set_up()
+    driver = Driver(b)
+    assert driver.dma.load(0, STATUS) == 0
+    assert driver.start() == DRIVER_OK
+    assert driver.ready().map(BUFFER)[0] == OK
+
+
+@bench()
+def FLR_detaches(b):
+    driver, _ = busy(b)
+    device = b.devices[0]
+    control = device.capability(0x10) + EXP_DEVCTL
+    device.set_bits(control, FLR)
+    gone(b, driver)
+    assert driver.record(0, CONTROL) == 0
+    assert device.read(COMMAND, 2) & MASTER == 0
+    device.set_bits(COMMAND, MASTER | 2)
+    assert driver.attach() == 1 and driver.map(BUFFER)[0] == OK
+
+
+@bench()
+def reset_of_the_bus_above_detaches(b):
+    driver, _ = busy(b)
+    b.ports[0].set_bits(0x3E, 0x40)
+    b.ports[0].clear_bits(0x3E, 0x40)
+    gone(b, driver)
+    assert driver.record(0, CONTROL) == 0
+
+
+@bench(devices=["endpoint", "endpoint,name=second"], hosts=["host=1912:0028#0", "host=1912:0028#1"])
+def unplugging_one_leaves_the_other(b):
+    driver, _ = busy(b)
+    driver.attach(1)
+    status, iova = driver.map(BUFFER, device=1)
+    assert status == OK
+    slot = b.ports[0].capability(0x10) + EXP_SLTCTL
+    b.ports[0].write(slot, 0x0100, 2)
+    b.qemu.command("device_del", id="pci0")
+    b.ports[0].write(slot, 0x0300 | POWER_OFF, 2)
+    wait_for(lambda: driver.record(0, FLAGS) == 0, "the unplug")
+    assert driver.map(BUFFER)[0] == NODEV
+    assert driver.mappings() == 1
+    assert driver.unmap(iova, device=1) == OK
+
+
+@bench()
+def killing_QEMU_leaves_nothing_behind(b):
+    busy(b)
+    b.qemu.process.kill()
+    b.qemu.stop()
+    # What is left of the first one goes on its own; the second gets the device.
+    b.qemu = None
+    b.qemu = restart(b)
+    b.set_up()
+    assert Driver(b).ready().map(BUFFER)[0] == OK
+
+
+def restart(b):
+    end = machine.time.monotonic() + machine.PATIENCE
+    while True:
+        for name in ("qtest", "qmp", "ram"):
+            path = machine.os.path.join(b.folder, name)
+            if machine.os.path.exists(path):
+                machine.os.unlink(path)
+        try:
+            return machine.Qemu(b.folder, b.mac, ["host=1912:0028"])
+        except machine.Lost:
+            if machine.time.monotonic() > end:
+                raise
+
+
+@bench()
+def quitting_while_busy(b):
+    busy(b)
+
+
+@bench(devices=["endpoint,flr=dead"])
+def a_device_that_does_not_survive_its_reset_is_gone(b):
+    driver = Driver(b)
+    driver.start()
+    driver.enable()
+    assert driver.record(0, FLAGS) == PRESENT
+    assert driver.attach() == 0
+    assert driver.record(0, FLAGS) == 0
+    assert driver.map(BUFFER)[0] == GONE
+    assert driver.attach() == 0
+    assert b.devices[0].read(8) == 0xFF000000

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* dext/core over ops that are made up: one device, as bad as a test wants it. */
+#ifndef TEST_DEXT_FAKE_H
+#define TEST_DEXT_FAKE_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "dext/core/dext.h"
+
+#define GRANULE		QUIVER_DART_GRANULE
+#define MASTER		0x4u
+
+/* What the device does, and a log of what was done to it. */
+extern struct fake {
+	uint8_t config[4096];
+	bool silent;			/* reads all ones, and hears nothing */
+	bool retries;			/* its id reads 0xffff0001 [H8] */
+	bool keeps_mastering;		/* does not let bus mastering go */
+	bool restores_mastering;	/* a reset turns it on again */
+	bool dies_of_reset;
+	unsigned int answers_after;	/* polls that a reset takes */
+	int reset_result[2];		/* by method */
+	struct quiver_dext_grant next;	/* of map, when segments is not 0 */
+	int map_result, unmap_result;
+	uint64_t next_iova, clock;
+	unsigned int mapped, allocated, fail_allocation;
+	unsigned int writes;
+	char log[256];
+} fake;
+
+extern const int client_a, client_b;
+extern const struct quiver_dext_ops fake_ops;
+
+/* Of cmocka: a GPU with FLR and MSI. */
+int fake_set_up(void **state);
+void fake_put32(unsigned int offset, uint32_t value);
+
+struct quiver_dext *fake_new(void);
+struct quiver_dext *fake_new_claimed(void);	/* by client_a */
+/* Nothing may be left mapped or allocated. */
+void fake_delete(struct quiver_dext *dext);
+
+uint32_t fake_state(const struct quiver_dext *dext);
+/* One entry of client_a's; its status. iova may be NULL. */
+uint32_t fake_map(struct quiver_dext *dext, uint64_t granules, uint64_t *iova);
+uint32_t fake_unmap(struct quiver_dext *dext, uint64_t granules, uint64_t iova);
+void fake_make_live(struct quiver_dext *dext);
+
+/*
+ * What was done since the last look, a letter each: M and m, bus mastering on
+ * and off; p and c, a mapping made and released; f and h, FLR and hot reset; I
+ * and i, interrupts on and off.
+ */
+void fake_expect_log(const char *log);
+
+#endif

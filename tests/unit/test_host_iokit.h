@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * IOKit for the tests of libquiver, put in its place by the linker: one dext,
+ * whose answers the test sets and whose calls it counts.
+ */
+#ifndef TEST_HOST_IOKIT_H
+#define TEST_HOST_IOKIT_H
+
+#include <IOKit/IOKitLib.h>
+#include <mach/mach.h>
+#include <stdatomic.h>
+
+#include "quiver/dext_abi.h"
+
+#define FAKE_SERVICES_MAX 4
+
+struct fake_iokit {
+	unsigned int services;			/* ids 0x100, 0x101, ... */
+	struct quiver_dext_identity identity;
+	size_t identity_size;
+	kern_return_t open_status;
+	kern_return_t status[QUIVER_DEXT_SELECTORS];	/* answer of each selector */
+	unsigned int calls[QUIVER_DEXT_SELECTORS];
+	atomic_uint connections, objects;	/* open, and not released */
+
+	uint32_t config[1024];
+	struct quiver_dext_bar bar[QUIVER_DEXT_BARS];
+	void *bar_memory;
+	unsigned int maps, unmaps;
+
+	/* DMA: the n-th entry ever is answered with code[n % codes]; iova is address + 1. */
+	uint32_t code[16];
+	unsigned int codes, entries;
+	uint32_t call_count[16];		/* entries of each call */
+	unsigned int fail_call;			/* this call fails with status[]; 0: all do */
+	int result_count_skew;			/* a dext that answers for more than was asked */
+
+	uint64_t granted, dropped;
+	kern_return_t map_status;
+	struct quiver_dext_pending *pending;
+	atomic_uint wakeups, receives;
+};
+
+extern struct fake_iokit fake;
+
+/* Everything succeeds, one service. */
+void fake_reset(void);
+/* As the dext's interrupt source does. */
+void fake_raise(unsigned int vector);
+
+#endif
