@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "service.h"
+
+/*
+ * IOServiceClose() returns, and a process is gone, before macOS has taken its
+ * user client down: a claim that is still held may be one of these.
+ */
+#define CLAIM_TRIES	40
+#define CLAIM_PAUSE_NS	(50 * 1000 * 1000)
 
 /*
  * The service with this id, among the dext's own: an id of anything else in the
@@ -41,13 +49,19 @@ static int service_open(uint64_t id, io_connect_t *connect)
 
 static int claim(struct quiver_device *device)
 {
+	const struct timespec pause = { .tv_nsec = CLAIM_PAUSE_NS };
+	unsigned int tries = CLAIM_TRIES;
 	int error;
 
 	error = quiver_service_identify(device->connect, &device->info.identity);
 	if (error)
 		return error;
-	return quiver_host_error(IOConnectCallScalarMethod(device->connect, QUIVER_DEXT_CLAIM, NULL,
-							   0, NULL, NULL));
+	do {
+		error = quiver_host_error(IOConnectCallScalarMethod(device->connect,
+								    QUIVER_DEXT_CLAIM, NULL, 0,
+								    NULL, NULL));
+	} while (error == -EBUSY && --tries && !nanosleep(&pause, NULL));
+	return error;
 }
 
 int quiver_device_open(uint64_t id, struct quiver_device **out)

@@ -33,7 +33,8 @@ int quiver_devices_list(struct quiver_device_info *info, size_t max);
 
 /*
  * Opens and claims. *device is closed by quiver_device_close(). -ENOENT: no
- * such id. -EBUSY: another client has it. -EPERM: a function that is refused
+ * such id. -EBUSY: another client has it, and still had after 2 s, in which one
+ * that is on its way out would have let go. -EPERM: a function that is refused
  * [H16]. -EPROTO: ABI version. -ENOMEM.
  */
 int quiver_device_open(uint64_t id, struct quiver_device **device);

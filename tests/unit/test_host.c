@@ -85,6 +85,13 @@ static void open_converts_each_failure(void **state)
 	}
 }
 
+static void open_waits_for_a_client_that_is_on_its_way_out(void **state)
+{
+	fake.claims_refused = 3;
+	quiver_device_close(open_device());
+	assert_int_equal(fake.calls[QUIVER_DEXT_CLAIM], 4);
+}
+
 static void open_refuses_ids_that_are_not_the_dexts(void **state)
 {
 	struct quiver_device *device;
@@ -267,6 +274,7 @@ int main(void)
 		TEST(list_counts_beyond_what_it_writes),
 		TEST(list_of_another_ABI_is_EPROTO),
 		TEST(open_converts_each_failure),
+		TEST(open_waits_for_a_client_that_is_on_its_way_out),
 		TEST(open_refuses_ids_that_are_not_the_dexts),
 		TEST(open_does_not_claim_another_ABI),
 		TEST(closing_nothing_is_fine),

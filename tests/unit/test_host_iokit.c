@@ -232,6 +232,8 @@ kern_return_t IOConnectCallMethod(mach_port_t connection, uint32_t selector, con
 {
 	unsigned int call = ++fake.calls[selector];
 
+	if (selector == QUIVER_DEXT_CLAIM && call <= fake.claims_refused)
+		return kIOReturnExclusiveAccess;
 	if (fake.status[selector] && (!fake.fail_call || fake.fail_call == call))
 		return fake.status[selector];
 	switch (selector) {

@@ -21,6 +21,7 @@ struct fake_iokit {
 	kern_return_t open_status;
 	kern_return_t status[QUIVER_DEXT_SELECTORS];	/* answer of each selector */
 	unsigned int calls[QUIVER_DEXT_SELECTORS];
+	unsigned int claims_refused;		/* first so many: another client is on its way out */
 	atomic_uint connections, objects;	/* open, and not released */
 
 	uint32_t config[1024];
