@@ -97,7 +97,10 @@ typedef void (*quiver_irq_handler)(void *context, unsigned int vector);
  * Routes type QUIVER_DEXT_IRQ_MSI or _MSIX, vectors [0, count), to handler;
  * _NONE turns interrupts off. *granted (may be NULL) is how many the host gave,
  * at least 1 and at most count. When it returns, the previous handler is not
- * running and never will. -EINVAL: count is 0 or beyond QUIVER_DEXT_VECTORS_MAX.
+ * running and never will; only if handler and context stay the same, _NONE
+ * included, it does not wait, and a call that had begun may still finish: for a
+ * client that holds a lock which the handler takes. -EINVAL: count is 0 or
+ * beyond QUIVER_DEXT_VECTORS_MAX.
  */
 int quiver_irq_configure(struct quiver_device *device, uint32_t type, unsigned int count,
 			 quiver_irq_handler handler, void *context, unsigned int *granted);

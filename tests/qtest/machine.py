@@ -50,6 +50,10 @@ class SimMac:
                                 capture_output=True, text=True, timeout=PATIENCE)
         return answer.stdout
 
+    def device(self, index=0):
+        """What the Mac itself sees of a device."""
+        return json.loads(self.control("state"))["devices"][index]
+
     def stop(self):
         """The exit status: 0 if nothing is left mapped and nothing panicked."""
         if self.process.poll() is None:

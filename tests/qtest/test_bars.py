@@ -83,6 +83,7 @@ def DMA_stays_off_until_attached(b):
     assert device.read(COMMAND, 2) & MASTER
     # It would panic the Mac if it mastered the bus now, and also if it did later: attaching resets it.
     endpoint.start(endpoint.READ, source=0x123450000, size=64)
+    assert not b.mac.device()["masters_bus"]
     driver.ready()
     assert endpoint.get(endpoint.SOURCE) == 0
     status, iova = driver.map(0x44000000)
@@ -100,7 +101,9 @@ def bus_mastering_follows_the_guest_while_attached(b):
         device.set_bits(COMMAND, MASTER)
         endpoint.start(endpoint.WRITE, target=iova, size=64)
         wait_for(lambda: endpoint.get(endpoint.STATUS) & endpoint.WRITE_OK, "the write")
+        assert b.mac.device()["masters_bus"]
         device.clear_bits(COMMAND, MASTER)
+        assert not b.mac.device()["masters_bus"]
         assert device.read(COMMAND, 2) & (MASTER | MEMORY) == MEMORY
 
 

@@ -31,6 +31,8 @@ def driver_entry(i):
 
 
 def gone(b, driver):
+    state = b.mac.device()
+    assert state["mappings"] == 0 and not state["masters_bus"]
     assert driver.mappings() == 0 and b.qemu.property("dma", "bytes") == 0
 
 
@@ -45,6 +47,19 @@ def detaching_drops_all_mappings(b):
     assert driver.attach() == 1
     assert driver.unmap(iova) == NOENT
     assert driver.map(BUFFER)[0] == OK
+
+
+@bench()
+def a_device_that_was_never_touched_drops_its_mappings_too(b):
+    b.devices[0].write(COMMAND, 0, 2)
+    b.devices[0].set_bits(b.devices[0].capability(0x10) + EXP_DEVCTL, FLR)
+    driver = Driver(b).ready()
+    status, iova = driver.map(BUFFER)
+    assert status == OK
+    driver.detach()
+    assert b.mac.device()["mappings"] == 0
+    driver.attach()
+    assert driver.unmap(iova) == NOENT
 
 
 @bench()

@@ -171,7 +171,7 @@ static void batch_run(QuiverDma *s, QuiverRecord *record, struct batch *batch)
     batch_finish(s, record, batch, error);
     batch->count = 0;
     if (error == -ENODEV) {
-        record->gone = true;
+        qatomic_set(&record->gone, true);
     }
 }
 

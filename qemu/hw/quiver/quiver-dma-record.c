@@ -11,7 +11,7 @@
 
 static bool present(const QuiverRecord *record)
 {
-    return record->pci && !record->gone;
+    return record->pci && !qatomic_read(&record->gone);
 }
 
 static uint32_t address_of(const QuiverRecord *record)
@@ -52,7 +52,7 @@ static int attach_locked(QuiverDma *s, QuiverRecord *record)
     }
     if (error) {
         record->attached = false;
-        record->gone = error == -ENODEV;
+        qatomic_set(&record->gone, error == -ENODEV);
         ram_block_discard_disable(false);
     }
     return error;
@@ -75,7 +75,7 @@ static void drop_locked(QuiverDma *s, QuiverRecord *record)
     if (error && !record->gone) {
         warn_report("quiver-pci %s: reset failed: %s; the device is lost until"
                     " it is reconnected", record->pci->id, strerror(-error));
-        record->gone = true;
+        qatomic_set(&record->gone, true);
     }
     quiver_dma_forget_mappings(s, record);
     record->generation++;
@@ -92,10 +92,10 @@ static void control_write(QuiverDma *s, unsigned int index, uint32_t value)
     QEMU_LOCK_GUARD(&record->lock);
     if (value > QUIVER_CONTROL_ATTACHED) {
         quiver_dma_guest_error(s, "record %u: control is 0 or 1", index);
-    } else if (!present(record)) {
-        quiver_dma_guest_error(s, "record %u: no device to control", index);
     } else if (value == QUIVER_CONTROL_DETACHED && record->attached) {
         drop_locked(s, record);
+    } else if (!present(record)) {
+        quiver_dma_guest_error(s, "record %u: no device to control", index);
     } else if (value == QUIVER_CONTROL_ATTACHED && !record->attached) {
         error = attach_locked(s, record);
         trace_quiver_dma_attach(index, error);
@@ -106,15 +106,15 @@ uint32_t quiver_dma_record_read(QuiverDma *s, unsigned int index, hwaddr reg)
 {
     QuiverRecord *record = &s->records[index];
 
-    /* All of these change under the BQL, which we have. */
+    /* All of these but gone change under the BQL, which we have. */
     switch (reg) {
     case offsetof(struct quiver_device_regs, flags):
         return present(record) ? QUIVER_DEVICE_PRESENT : 0;
     case offsetof(struct quiver_device_regs, address):
         return present(record) ? address_of(record) : 0;
     case offsetof(struct quiver_device_regs, control):
-        return record->attached && !record->gone ? QUIVER_CONTROL_ATTACHED
-                                                 : QUIVER_CONTROL_DETACHED;
+        return record->attached && present(record) ? QUIVER_CONTROL_ATTACHED
+                                                   : QUIVER_CONTROL_DETACHED;
     case offsetof(struct quiver_device_regs, generation):
         return record->generation;
     default:

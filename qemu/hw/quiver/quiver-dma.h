@@ -56,7 +56,7 @@ typedef struct QuiverRecord {
     QemuMutex lock;
     QuiverPci *pci;             /* NULL: nothing is here */
     bool attached;
-    bool gone;                  /* the host has lost it; pci is still plugged */
+    bool gone;                  /* the host has lost it; atomic, read anywhere */
     uint32_t generation;
     struct quiver_device_counters *counters;
 } QuiverRecord;

@@ -36,6 +36,7 @@ int quiver_pci_host_reset(QuiverPci *s)
 
 int quiver_pci_attached(QuiverPci *s)
 {
+    s->pristine = false;
     quiver_pci_irq_update(s);
     return quiver_pci_command_sync(s);
 }
