@@ -60,14 +60,41 @@ void quiver_op_begin(struct quiver_op *op, struct quiver_space *space)
 	quiver_lock_acquire(&space->lock, &op->flags);
 }
 
+static void idle_add(struct quiver_space *space, struct quiver_window *window)
+{
+	window->previous = NULL;
+	window->next = space->idle;
+	if (window->next)
+		window->next->previous = window;
+	space->idle = window;
+	space->idle_count++;
+	window->idle = true;
+}
+
+static void idle_remove(struct quiver_space *space, struct quiver_window *window)
+{
+	if (window->next)
+		window->next->previous = window->previous;
+	if (window->previous)
+		window->previous->next = window->next;
+	else
+		space->idle = window->next;
+	window->next = NULL;
+	window->idle = false;
+	space->idle_count--;
+}
+
 struct quiver_window *quiver_op_window(struct quiver_op *op, struct quiver_range cover)
 {
 	struct quiver_space *space = op->space;
 	struct quiver_node *node = quiver_tree_find(&space->by_gpa, cover.start, cover.length);
 	struct quiver_window *window = by_gpa_entry(node);
 
-	if (window)
+	if (window) {
+		if (window->idle)
+			idle_remove(space, window);
 		return window;
+	}
 	window = quiver_window_alloc();
 	if (!window)
 		return NULL;
@@ -106,13 +133,7 @@ int quiver_op_add(struct quiver_op *op, uint64_t gpa, uint64_t length,
 
 void quiver_op_release(struct quiver_op *op, struct quiver_window *window)
 {
-	struct quiver_space *space = op->space;
-
-	quiver_tree_remove(&space->by_gpa, &window->by_gpa);
-	quiver_tree_remove(&space->by_iova, &window->by_iova);
-	window->next = space->released;
-	space->released = window;
-	space->released_count++;
+	idle_add(op->space, window);
 }
 
 void quiver_op_drop(struct quiver_op *op, struct quiver_window *window)
@@ -245,23 +266,28 @@ static void commit_released(struct quiver_space *space, struct quiver_window *wi
 	}
 }
 
-static struct quiver_window *take_released(struct quiver_op *op)
+/* The idle windows, if it is time, as a list: out of the trees, still mapped by the host. */
+static struct quiver_window *take_idle(struct quiver_op *op)
 {
 	struct quiver_space *space = op->space;
-	struct quiver_window *released = space->released;
+	struct quiver_window *idle = space->idle, *window;
 
-	if (!op->created && !op->flush && space->released_count < space->config.release_batch)
+	if (!op->created && !op->flush && space->idle_count < space->config.release_batch)
 		return NULL;
-	space->released = NULL;
-	space->released_count = 0;
-	return released;
+	for (window = idle; window; window = window->next) {
+		quiver_tree_remove(&space->by_gpa, &window->by_gpa);
+		quiver_tree_remove(&space->by_iova, &window->by_iova);
+	}
+	space->idle = NULL;
+	space->idle_count = 0;
+	return idle;
 }
 
 int quiver_op_submit(struct quiver_op *op)
 	QUIVER_RELEASES(&op->space->lock)
 {
 	struct quiver_space *space = op->space;
-	struct quiver_window *released = take_released(op);
+	struct quiver_window *released = take_idle(op);
 	struct exchange x = { .space = space, .released = released, .created = op->created };
 
 	if (released || op->created) {
@@ -311,9 +337,8 @@ size_t quiver_space_fini(struct quiver_space *space)
 		quiver_window_free(window);
 	}
 	quiver_tree_init(&space->by_iova);
-	commit_released(space, space->released);
-	space->released = NULL;
-	space->released_count = 0;
+	space->idle = NULL;
+	space->idle_count = 0;
 	return used;
 }
 

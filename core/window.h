@@ -36,12 +36,13 @@ enum quiver_window_state {
 struct quiver_window {
 	struct quiver_node by_gpa;	/* start, length */
 	struct quiver_node by_iova;	/* LIVE only */
-	struct quiver_window *next;
+	struct quiver_window *next, *previous;
 	struct quiver_range gpa;
 	uint64_t iova;
 	uint32_t users;			/* segments mapped through it */
 	int state;			/* enum quiver_window_state */
 	int error;			/* why it FAILED */
+	bool idle;			/* waits for its release, in the space's list */
 };
 
 /*
@@ -96,8 +97,9 @@ struct quiver_space_config {
 	uint16_t device;		/* index of the device record */
 	unsigned int granule_shift;
 	/*
-	 * Windows to collect before an exit is made only to release them; until
-	 * then they ride with the next map. 1 releases at once.
+	 * Windows without a user to collect before an exit is made only to
+	 * release them. Until then a segment that fits takes one up again, and
+	 * the next exit for a map takes them along. 1 releases at once.
 	 */
 	size_t release_batch;
 };
@@ -106,14 +108,14 @@ struct quiver_space {
 	struct quiver_space_config config;
 	quiver_lock_t lock;
 	struct quiver_tree by_gpa, by_iova;
-	struct quiver_window *released;		/* out of the trees, still mapped by the host */
-	size_t released_count;
+	struct quiver_window *idle;		/* without a user, LIVE until released */
+	size_t idle_count;
 	struct quiver_space_stats stats;
 };
 
 void quiver_space_init(struct quiver_space *space, const struct quiver_space_config *config);
 
-/* Releases what waits to be released, in one operation. Idle windows stay. */
+/* Releases what waits to be released, in one operation. */
 void quiver_space_flush(struct quiver_space *space);
 
 /*

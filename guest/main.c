@@ -12,7 +12,7 @@ MODULE_PARM_DESC(policy, "How windows are chosen: pages (default) or fixed256k")
 
 static uint release_batch = 64;
 module_param(release_batch, uint, 0444);
-MODULE_PARM_DESC(release_batch, "Windows released in one exit when no map carries them (64)");
+MODULE_PARM_DESC(release_batch, "Windows without a user to collect before an exit releases them (64)");
 
 static bool strict;
 module_param(strict, bool, 0444);
