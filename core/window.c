@@ -66,6 +66,8 @@ static void idle_add(struct quiver_space *space, struct quiver_window *window)
 	window->next = space->idle;
 	if (window->next)
 		window->next->previous = window;
+	else
+		space->idle_oldest = window;
 	space->idle = window;
 	space->idle_count++;
 	window->idle = true;
@@ -75,6 +77,8 @@ static void idle_remove(struct quiver_space *space, struct quiver_window *window
 {
 	if (window->next)
 		window->next->previous = window->previous;
+	else
+		space->idle_oldest = window->previous;
 	if (window->previous)
 		window->previous->next = window->next;
 	else
@@ -101,6 +105,7 @@ struct quiver_window *quiver_op_window(struct quiver_op *op, struct quiver_range
 
 	window->gpa = cover;
 	window->state = QUIVER_WINDOW_MAPPING;
+	window->error = -EINPROGRESS;
 	window->by_gpa.key = cover.start;
 	window->by_gpa.minor = cover.length;
 	quiver_tree_insert(&space->by_gpa, &window->by_gpa);
@@ -162,73 +167,84 @@ bool quiver_op_remove(struct quiver_op *op, uint64_t iova)
 	return true;
 }
 
-/* What one submit() carries to the host and back. */
+/* What goes to the host and back, in as few exits as the batch allows. */
 struct exchange {
-	struct quiver_space *space;
+	const struct quiver_space_config *config;
 	struct quiver_window *released, *created;
-	uint64_t exits, unmaps, unmap_errors;
+	uint64_t exits, maps, unmaps, unmap_errors;
 };
 
-static struct quiver_window *fill(struct quiver_window *window, struct quiver_dma_entry *entries,
-				  size_t *count, size_t capacity, uint16_t device, uint8_t op)
+static struct quiver_window *fill_released(struct exchange *x, struct quiver_dma_entry *entries,
+					   size_t *count, size_t capacity)
 {
+	struct quiver_window *window = x->released;
+
 	for (; window && *count < capacity; window = window->next) {
 		struct quiver_range iova = { window->iova, window->gpa.length };
 
-		if (op == QUIVER_OP_UNMAP)
-			quiver_wire_encode_unmap(&entries[(*count)++], device, iova);
-		else
-			quiver_wire_encode_map(&entries[(*count)++], device, window->gpa,
-					       QUIVER_DMA_READ | QUIVER_DMA_WRITE);
+		quiver_wire_encode_unmap(&entries[(*count)++], x->config->device, iova);
 	}
 	return window;
 }
 
-static struct quiver_window *collect_released(struct exchange *x, struct quiver_window *end,
-					      const struct quiver_dma_entry *entries, size_t *at)
+/* Windows that were granted before are passed over. */
+static struct quiver_window *fill_created(struct exchange *x, struct quiver_dma_entry *entries,
+					  size_t *count, size_t capacity)
 {
-	struct quiver_window *window;
+	struct quiver_window *window = x->created;
 
-	for (window = x->released; window != end; window = window->next, (*at)++) {
-		x->unmaps++;
-		x->unmap_errors += le32_to_cpu(entries[*at].status) != QUIVER_S_OK;
-	}
-	return end;
+	for (; window && *count < capacity; window = window->next)
+		if (window->error)
+			quiver_wire_encode_map(&entries[(*count)++], x->config->device, window->gpa,
+					       QUIVER_DMA_READ | QUIVER_DMA_WRITE);
+	return window;
 }
 
-static struct quiver_window *collect_created(struct exchange *x, struct quiver_window *end,
-					     const struct quiver_dma_entry *entries, size_t *at)
+static void collect_released(struct exchange *x, const struct quiver_window *end,
+			     const struct quiver_dma_entry **entry)
 {
-	struct quiver_window *window;
-
-	for (window = x->created; window != end; window = window->next, (*at)++) {
-		window->error = quiver_wire_error(le32_to_cpu(entries[*at].status));
-		window->iova = le64_to_cpu(entries[*at].iova);
+	for (; x->released != end; x->released = x->released->next, (*entry)++) {
+		x->unmaps++;
+		x->unmap_errors += le32_to_cpu((*entry)->status) != QUIVER_S_OK;
 	}
-	return end;
+}
+
+static void collect_created(struct exchange *x, const struct quiver_window *end,
+			    const struct quiver_dma_entry **entry)
+{
+	for (; x->created != end; x->created = x->created->next) {
+		if (!x->created->error)
+			continue;
+		x->maps++;
+		x->created->error = quiver_wire_error(le32_to_cpu((*entry)->status));
+		x->created->iova = le64_to_cpu((*entry)->iova);
+		(*entry)++;
+	}
 }
 
 /* Releases go first: what they free may be what the maps need. */
 static void exchange(struct exchange *x)
 {
-	const struct quiver_space_config *config = &x->space->config;
+	const struct quiver_transport *transport = x->config->transport;
+	void *context = x->config->context;
 	size_t capacity;
-	struct quiver_dma_entry *entries = config->transport->open(config->context, &capacity);
+	struct quiver_dma_entry *entries = transport->open(context, &capacity);
 
 	while (x->released || x->created) {
-		struct quiver_window *released, *created;
-		size_t count = 0, at = 0;
+		const struct quiver_dma_entry *entry = entries;
+		const struct quiver_window *released, *created;
+		size_t count = 0;
 
-		released = fill(x->released, entries, &count, capacity, config->device,
-				QUIVER_OP_UNMAP);
-		created = fill(x->created, entries, &count, capacity, config->device,
-			       QUIVER_OP_MAP);
-		config->transport->ring(config->context, count);
-		x->exits++;
-		x->released = collect_released(x, released, entries, &at);
-		x->created = collect_created(x, created, entries, &at);
+		released = fill_released(x, entries, &count, capacity);
+		created = fill_created(x, entries, &count, capacity);
+		if (count) {
+			transport->ring(context, count);
+			x->exits++;
+		}
+		collect_released(x, released, &entry);
+		collect_created(x, created, &entry);
 	}
-	config->transport->close(config->context);
+	transport->close(context);
 }
 
 /* Publishes the outcome; a waiter may use the window as soon as its state is set. */
@@ -239,14 +255,12 @@ static void commit_created(struct quiver_op *op)
 
 	for (window = op->created; window; window = next) {
 		next = window->next;
-		space->stats.maps++;
 		if (!window->error) {
 			window->by_iova.key = window->iova;
 			window->by_iova.minor = 0;
 			window->error = quiver_tree_insert(&space->by_iova, &window->by_iova);
 		}
 		if (window->error) {
-			count_failure(space, window->error);
 			quiver_tree_remove(&space->by_gpa, &window->by_gpa);
 			uncount_window(space, window);
 		}
@@ -266,40 +280,78 @@ static void commit_released(struct quiver_space *space, struct quiver_window *wi
 	}
 }
 
-/* The idle windows, if it is time, as a list: out of the trees, still mapped by the host. */
-static struct quiver_window *take_idle(struct quiver_op *op)
+/* All idle windows but the keep youngest, as a list: out of the trees, still mapped by the host. */
+static struct quiver_window *take_idle(struct quiver_space *space, size_t keep)
 {
-	struct quiver_space *space = op->space;
-	struct quiver_window *idle = space->idle, *window;
+	struct quiver_window *list = NULL;
 
-	if (!op->created && !op->flush && space->idle_count < space->config.release_batch)
-		return NULL;
-	for (window = idle; window; window = window->next) {
+	while (space->idle_count > keep) {
+		struct quiver_window *window = space->idle_oldest;
+
+		idle_remove(space, window);
 		quiver_tree_remove(&space->by_gpa, &window->by_gpa);
 		quiver_tree_remove(&space->by_iova, &window->by_iova);
+		window->next = list;
+		list = window;
 	}
-	space->idle = NULL;
-	space->idle_count = 0;
-	return idle;
+	return list;
+}
+
+static size_t idle_to_keep(const struct quiver_op *op)
+{
+	size_t batch = op->space->config.release_batch;
+
+	if (op->flush)
+		return 0;
+	return op->space->idle_count < batch ? batch : batch / 2;
+}
+
+static void count_failures(struct quiver_op *op)
+{
+	const struct quiver_window *window;
+
+	for (window = op->created; window; window = window->next)
+		if (window->error)
+			count_failure(op->space, window->error);
+}
+
+/* Lets go of the space's lock for as long as the host takes. */
+static void converse(struct quiver_op *op, struct quiver_window *released)
+{
+	struct quiver_space *space = op->space;
+	struct exchange x = { .config = &space->config, .released = released, .created = op->created };
+
+	quiver_lock_pause(&space->lock);
+	exchange(&x);
+	quiver_lock_resume(&space->lock);
+	space->stats.exits += x.exits;
+	space->stats.maps += x.maps;
+	space->stats.unmaps += x.unmaps;
+	space->stats.unmap_errors += x.unmap_errors;
+	count_failures(op);
+	commit_released(space, released);
+}
+
+static bool refused(const struct quiver_op *op)
+{
+	const struct quiver_window *window;
+
+	for (window = op->created; window; window = window->next)
+		if (window->error == -E2BIG || window->error == -ENOSPC)
+			return true;
+	return false;
 }
 
 int quiver_op_submit(struct quiver_op *op)
-	QUIVER_RELEASES(&op->space->lock)
 {
 	struct quiver_space *space = op->space;
-	struct quiver_window *released = take_idle(op);
-	struct exchange x = { .space = space, .released = released, .created = op->created };
+	struct quiver_window *released = take_idle(space, idle_to_keep(op));
 
-	if (released || op->created) {
-		quiver_lock_pause(&space->lock);
-		exchange(&x);
-		quiver_lock_resume(&space->lock);
-		space->stats.exits += x.exits;
-		space->stats.unmaps += x.unmaps;
-		space->stats.unmap_errors += x.unmap_errors;
-		commit_created(op);
-		commit_released(space, released);
-	}
+	if (released || op->created)
+		converse(op, released);
+	if (space->idle && refused(op))
+		converse(op, take_idle(space, 0));
+	commit_created(op);
 	quiver_lock_release(&space->lock, &op->flags);
 	return op->error;
 }
@@ -338,6 +390,7 @@ size_t quiver_space_fini(struct quiver_space *space)
 	}
 	quiver_tree_init(&space->by_iova);
 	space->idle = NULL;
+	space->idle_oldest = NULL;
 	space->idle_count = 0;
 	return used;
 }

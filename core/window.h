@@ -36,12 +36,12 @@ enum quiver_window_state {
 struct quiver_window {
 	struct quiver_node by_gpa;	/* start, length */
 	struct quiver_node by_iova;	/* LIVE only */
-	struct quiver_window *next, *previous;
+	struct quiver_window *next, *previous;	/* in one list: created, idle or on its way out */
 	struct quiver_range gpa;
 	uint64_t iova;
 	uint32_t users;			/* segments mapped through it */
 	int state;			/* enum quiver_window_state */
-	int error;			/* why it FAILED */
+	int error;			/* why it FAILED; not 0 before the host has granted it */
 	bool idle;			/* waits for its release, in the space's list */
 };
 
@@ -63,7 +63,7 @@ struct quiver_space_stats {
 	uint64_t maps, unmaps;			/* entries sent to the host */
 	uint64_t windows, windows_peak;		/* mapped, or on the way there or back */
 	uint64_t bytes, bytes_peak;
-	uint64_t refused_bytes, refused_mappings;
+	uint64_t refused_bytes, refused_mappings;	/* answers; some were granted when asked again */
 	uint64_t failed_memory;			/* no storage for a window */
 	uint64_t failed_host;			/* any other status */
 	uint64_t unmap_errors;			/* the host did not know what we released */
@@ -97,9 +97,10 @@ struct quiver_space_config {
 	uint16_t device;		/* index of the device record */
 	unsigned int granule_shift;
 	/*
-	 * Windows without a user to collect before an exit is made only to
-	 * release them. Until then a segment that fits takes one up again, and
-	 * the next exit for a map takes them along. 1 releases at once.
+	 * Windows whose last user left stay mapped, for the next segment that
+	 * fits, until there are so many; then one exit releases the older half.
+	 * They never cost a refusal: the host is asked again without them. 1
+	 * releases each at once.
 	 */
 	size_t release_batch;
 };
@@ -108,7 +109,7 @@ struct quiver_space {
 	struct quiver_space_config config;
 	quiver_lock_t lock;
 	struct quiver_tree by_gpa, by_iova;
-	struct quiver_window *idle;		/* without a user, LIVE until released */
+	struct quiver_window *idle, *idle_oldest;	/* without a user, LIVE until released */
 	size_t idle_count;
 	struct quiver_space_stats stats;
 };

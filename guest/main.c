@@ -10,9 +10,9 @@ static char *policy = "pages";
 module_param(policy, charp, 0444);
 MODULE_PARM_DESC(policy, "How windows are chosen: pages (default) or fixed256k");
 
-static uint release_batch = 64;
+static uint release_batch = 256;
 module_param(release_batch, uint, 0444);
-MODULE_PARM_DESC(release_batch, "Windows without a user to collect before an exit releases them (64)");
+MODULE_PARM_DESC(release_batch, "Windows without a user at which one exit releases the older half (256)");
 
 static bool strict;
 module_param(strict, bool, 0444);

@@ -145,7 +145,8 @@ static void map_some(struct world *world)
 	assert_in_range(-error, 0, 133);
 	refusals = world->host.refused_bytes + world->host.refused_mappings +
 		   world->host.failed - refusals;
-	assert_int_equal(!!error, !!refusals);
+	/* The other way round only where the host was asked again. */
+	assert_true(refusals || !error);
 	if (!error)
 		world->live_count += count;
 }
