@@ -319,7 +319,11 @@ static void count_failures(struct quiver_op *op)
 static void converse(struct quiver_op *op, struct quiver_window *released)
 {
 	struct quiver_space *space = op->space;
-	struct exchange x = { .config = &space->config, .released = released, .created = op->created };
+	struct exchange x = {
+		.config = &space->config,
+		.released = released,
+		.created = op->created,
+	};
 
 	quiver_lock_pause(&space->lock);
 	exchange(&x);

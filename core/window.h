@@ -63,7 +63,7 @@ struct quiver_space_stats {
 	uint64_t maps, unmaps;			/* entries sent to the host */
 	uint64_t windows, windows_peak;		/* mapped, or on the way there or back */
 	uint64_t bytes, bytes_peak;
-	uint64_t refused_bytes, refused_mappings;	/* answers; some were granted when asked again */
+	uint64_t refused_bytes, refused_mappings;	/* some granted when asked again */
 	uint64_t failed_memory;			/* no storage for a window */
 	uint64_t failed_host;			/* any other status */
 	uint64_t unmap_errors;			/* the host did not know what we released */

@@ -159,7 +159,7 @@ struct quiver_status_page {
 	struct quiver_budget_page budget;	/* of all devices together */
 	__le64 doorbells;
 	__le64 entries;
-	__le64 guest_errors;			/* accesses and entries that no driver should make */
+	__le64 guest_errors;		/* accesses and entries that no driver should make */
 	__le64 reserved[57];
 	struct quiver_device_counters device[QUIVER_MAX_DEVICES];
 };

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+#
+# Sourced after scripts/lib.sh by what boots test guests: tests/vm/run, scripts/run, bench/nvme. A run is
+# described by VM_* variables, started with vm_start, and leaves in its folder
+#
+#   serial.log    the guest's console, QUIVER: lines included
+#   result.json   what `quiver run --json` says at its end: QEMU, the simulated Mac
+#   host.log      what it and its children wrote to standard error
+
+VM=$QUIVER_TOP/tests/vm
+VM_BUILD=$QUIVER_BUILD/vm
+VM_SLICE_SIZES=(2 4 16)		# MiB; guests write 16 slices
+
+VM_LANE=6.12
+VM_POLICY=pages
+VM_CPUS=2
+VM_MEMORY=1G
+VM_SLICE_MIB=16			# one of the sizes
+VM_FAULT=
+VM_SCENARIO=
+VM_APPEND=()			# more words for the guest's command line
+VM_OPTIONS=()			# more options of quiver run
+VM_DIR=
+VM_PID=
+VM_TICK=
+
+# --- what a guest needs -------------------------------------------------------------------------
+
+# newer FILE INPUT...: whether FILE is there and none of the inputs was changed after it was
+newer() {
+	local file=$1
+
+	shift
+	[[ -e $file && -z $(find "$@" -type f -newer "$file" -print -quit) ]]
+}
+
+# Made once: a guest that runs reads it, and its initrd has the sums.
+# Made once: guests that run now read it, and know its sums.
+vm_payload() {
+	local size slice
+
+	[[ ! -e $VM_BUILD/payload ]] || return 0
+	need_space "$VM_BUILD" 400 "the guests' test data"
+	head -c 256M /dev/urandom >"$VM_BUILD/payload.part"
+	for size in "${VM_SLICE_SIZES[@]}"; do
+		for ((slice = 0; slice < 16; slice++)); do
+			dd if="$VM_BUILD/payload.part" bs=1M skip=$((slice * size)) count="$size" status=none |
+				sha256sum | cut -d' ' -f1
+		done >"$VM_BUILD/slices-$size"
+	done
+	mv "$VM_BUILD/payload.part" "$VM_BUILD/payload"
+}
+
+vm_pcitest() {
+	newer "$VM_BUILD/pcitest" "$VM/pcitest.c" ||
+		aarch64-linux-gnu-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -o "$VM_BUILD/pcitest" "$VM/pcitest.c"
+}
+
+# The modules of the lane, or a build of them that can lie.
+vm_modules() {
+	VM_MODULES=$QUIVER_BUILD/guest/$VM_LANE$1
+	newer "$VM_MODULES/quiver.ko" "$QUIVER_TOP"/{guest,core,include,tests/vm/kmod} || {
+		"$QUIVER_TOP/scripts/module" "$VM_LANE" "$VM_MODULES" ${1:+QUIVER_FAULTS=1}
+		# Up to date, even if what was changed makes no difference
+		touch "$VM_MODULES/quiver.ko"
+	}
+}
+
+vm_initrd() {
+	local out=$VM_BUILD/initrd-$VM_LANE$1 file files=()
+
+	VM_INITRD=$out
+	! newer "$out" "$VM"/{guest,scenario} "$VM_BUILD"/slices-* "$VM_BUILD/pcitest" "$VM_MODULES"/*.ko \
+		"$QUIVER_TOP/scripts/initrd" "$VM_KERNEL/version" || return 0
+	for file in "$VM"/{guest,scenario}/* "$VM_BUILD"/slices-*; do
+		case $file in
+		*/guest/init) files+=("init=$file") ;;
+		*/scenario/*) files+=("quiver/scenario/${file##*/}=$file") ;;
+		*) files+=("quiver/${file##*/}=$file") ;;
+		esac
+	done
+	"$QUIVER_TOP/scripts/initrd" "$VM_LANE" "$out" "${files[@]}" "quiver/pcitest=$VM_BUILD/pcitest" "$VM_MODULES"/*.ko
+}
+
+# All that VM_LANE and VM_FAULT ask for; quick when it is there. One process at a time.
+vm_prepare() {
+	local kind=${VM_FAULT:+-faults}
+
+	make_dir "$VM_BUILD"
+	exec {LOCK_FD}>"$VM_BUILD/lock"
+	flock "$LOCK_FD"
+	VM_KERNEL=$("$QUIVER_TOP/scripts/kernel" "$VM_LANE")
+	VM_ROOTFS=$("$QUIVER_TOP/scripts/rootfs")
+	vm_payload
+	vm_pcitest
+	vm_modules "$kind"
+	vm_initrd "$kind"
+	unlock
+}
+
+# --- a run --------------------------------------------------------------------------------------
+
+vm_command_line() {
+	# Stalls and lockups are a matter of minutes on a busy machine that interprets the guest.
+	local words=(console=ttyAMA0 printk.devkmsg=on log_buf_len=4M panic=-1 oops=panic
+		rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 workqueue.watchdog_thresh=120
+		guest.test="$VM_SCENARIO" guest.policy="$VM_POLICY" guest.slice_mib="$VM_SLICE_MIB")
+
+	if [[ $VM_SCENARIO = shell ]]; then words+=(quiet); else words+=(loglevel=7); fi
+	[[ -z $VM_FAULT ]] || words+=(guest.fault="$VM_FAULT")
+	echo "${words[*]} ${VM_APPEND[*]}"
+}
+
+# vm_start FOLDER: leaves its process in VM_PID. The guest's shell wants the terminal.
+vm_start() {
+	local command
+
+	VM_DIR=$1
+	rm -rf "$VM_DIR"
+	make_dir "$VM_DIR"
+	command=("$QUIVER_BUILD/host/cli/quiver" run --sim --qemu "$QUIVER_BUILD/qemu-system-aarch64"
+		--kernel "$VM_KERNEL/vmlinuz" --initrd "$VM_INITRD" --append "$(vm_command_line)"
+		--disk "$VM_ROOTFS,ro" --disk "$VM_BUILD/payload,ro" --cpus "$VM_CPUS" --memory "$VM_MEMORY"
+		"${VM_OPTIONS[@]}")
+	printf '%q ' "${command[@]}" >"$VM_DIR/command"
+	if [[ $VM_SCENARIO = shell ]]; then
+		"${command[@]}" --console
+		return
+	fi
+	"${command[@]}" --json --serial "$VM_DIR/serial.log" </dev/null \
+		>"$VM_DIR/result.json" 2>"$VM_DIR/host.log" &
+	VM_PID=$!
+}
+
+# The guest's lines so far, without time stamps
+vm_lines() {
+	[[ ! -e $VM_DIR/serial.log ]] || grep -a 'QUIVER: ' "$VM_DIR/serial.log" | sed 's/.*QUIVER: //; s/\r$//' || true
+}
+
+# vm_value LINE KEY: of the last line that has LINE (a regular expression); nothing if there is none
+vm_value() {
+	vm_lines | { grep -E "$1" || true; } | tail -n 1 | tr ' ' '\n' | sed -n "s/^$2=//p"
+}
+
+# vm_result EXPRESSION: of result.json, as `r`, in Python; nothing if there is no such thing
+vm_result() {
+	python3 -c '
+import json, sys
+try:
+    r = json.load(open(sys.argv[1]))
+    value = eval(sys.argv[2])
+except (ValueError, KeyError, TypeError, IndexError, OSError):
+    value = None
+print("" if value is None else value)
+' "$VM_DIR/result.json" "$1"
+}
+
+# A guest that panics would boot again and again: once is allowed, and only to those that ask for it.
+vm_lost() {
+	[[ -e $VM_DIR/serial.log ]] || return 1
+	grep -aqE 'Kernel panic - not syncing' "$VM_DIR/serial.log" ||
+		(($(grep -ac 'QUIVER: boot ' "$VM_DIR/serial.log") > 1 + $(grep -ac 'QUIVER: rebooting=1' "$VM_DIR/serial.log")))
+}
+
+vm_running() {
+	[[ -n $VM_PID ]] && kill -0 "$VM_PID" 2>/dev/null
+}
+
+vm_stop() {
+	! vm_running || {
+		kill -TERM "$VM_PID" 2>/dev/null || true
+		wait "$VM_PID" || true
+	}
+	VM_PID=
+}
+
+# Until the run is over; calls VM_TICK, if that is set, a few times a second. Leaves the exit status of
+# quiver run in VM_STATUS.
+vm_wait() {
+	VM_STATUS=0
+	while vm_running; do
+		if vm_lost; then
+			kill -TERM "$VM_PID" 2>/dev/null || true
+		fi
+		[[ -z $VM_TICK ]] || "$VM_TICK"
+		sleep 0.2
+	done
+	wait "$VM_PID" || VM_STATUS=$?
+	VM_PID=
+}
+
+# --- the outcome --------------------------------------------------------------------------------
+
+# Why the run did not pass, in one line; nothing if it did.
+vm_failure() {
+	local verdict
+
+	verdict=$(vm_panic)
+	if [[ -n $verdict ]]; then
+		echo "$verdict"
+	elif grep -aqE 'Kernel panic - not syncing' "$VM_DIR/serial.log" 2>/dev/null; then
+		echo "the guest panicked: $(grep -am1 -E "Kernel panic|Unable to handle|Internal error" "$VM_DIR/serial.log" | tr -d '\r')"
+	else
+		verdict=$(vm_lines | grep '^verdict=' | tail -n 1)
+		case $verdict in
+		verdict=pass) vm_host_failure ;;
+		verdict=fail*) echo "in the guest: ${verdict#*reason=}" ;;
+		*) echo "the guest ended without a verdict (status $VM_STATUS): $(tail -n 1 "$VM_DIR/host.log"); its last line: $(vm_lines | tail -n 1)" ;;
+		esac
+	fi
+}
+
+# The same for the host's side of a run that passed in the guest
+vm_host_failure() {
+	if ((VM_STATUS != 0)); then
+		echo "the guest passed, but quiver run ended with status $VM_STATUS: $(tail -n 1 "$VM_DIR/host.log")"
+	elif [[ $(vm_result 'r["simulation"]["verdict"]') != ok ]]; then
+		echo "the guest passed, but the simulated Mac says: $(vm_result 'r["simulation"]["verdict"]')"
+	elif [[ $(vm_dart mappings) != 0 ]]; then
+		echo "the guest passed, but DART still has $(vm_dart mappings) mappings"
+	fi
+}
+
+# The first line of the simulated Mac's panic report, if it panicked
+vm_panic() {
+	vm_result 'r["simulation"]["verdict"] == "panic" and r["simulation"]["report"].splitlines()[0] or None'
+}
+
+# What is still mapped in DART, over all devices, or the like
+vm_dart() { # KEY
+	vm_result "sum(d['$1'] for d in r['simulation']['state']['devices'])"
+}
