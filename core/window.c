@@ -347,6 +347,7 @@ static bool refused(const struct quiver_op *op)
 }
 
 int quiver_op_submit(struct quiver_op *op)
+	QUIVER_RELEASES(&op->space->lock)
 {
 	struct quiver_space *space = op->space;
 	struct quiver_window *released = take_idle(space, idle_to_keep(op));
