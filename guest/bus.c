@@ -141,7 +141,10 @@ static void adopt(struct quiver *quiver, struct pci_dev *pdev)
 {
 	if (quiver_device_record(quiver, pdev) < 0)
 		return;
-	device_lock(&pdev->dev);
+	if (!device_trylock(&pdev->dev)) {
+		pci_warn(pdev, "quiver: its driver is just probing it, in vain; waiting for that\n");
+		device_lock(&pdev->dev);
+	}
 	mutex_lock(&quiver->lock);
 	if (!pdev->dev.driver)
 		find_or_attach(quiver, pdev);

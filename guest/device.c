@@ -91,7 +91,8 @@ static int tell_attach(struct quiver_device *qdev)
 		return -EIO;
 	}
 	qdev->generation = readl(&qdev->regs->generation);
-	qdev->dead = false;
+	if (xchg(&qdev->dead, false))
+		WRITE_ONCE(qdev->pdev->error_state, pci_channel_io_normal);
 	return 0;
 }
 

@@ -59,10 +59,16 @@ static void answer_alone(struct quiver_dma_entry *entries, size_t count)
 						QUIVER_S_OK : QUIVER_S_GONE);
 }
 
+/*
+ * Some drivers retry a map that fails for as long as the device seems to be
+ * there. This one is not.
+ */
 static void note_dead(struct quiver_device *qdev)
 {
-	if (!xchg(&qdev->dead, true))
-		pci_err(qdev->pdev, "quiver: the host dropped this device; its DMA has ended\n");
+	if (xchg(&qdev->dead, true))
+		return;
+	WRITE_ONCE(qdev->pdev->error_state, pci_channel_io_perm_failure);
+	pci_err(qdev->pdev, "quiver: the host dropped this device; its DMA has ended\n");
 }
 
 static void note_failed(struct quiver *quiver)
@@ -84,6 +90,7 @@ static void check_answers(struct quiver_device *qdev, const struct quiver_dma_en
 			return;
 		case QUIVER_S_PENDING:
 			note_failed(qdev->quiver);
+			note_dead(qdev);
 			return;
 		}
 	}
@@ -94,7 +101,9 @@ static void queue_ring(void *context, size_t count)
 	struct quiver_device *qdev = context;
 	struct quiver_queue *queue = this_queue(qdev->quiver);
 
-	if (READ_ONCE(qdev->dead) || READ_ONCE(qdev->quiver->failed)) {
+	if (READ_ONCE(qdev->quiver->failed))
+		note_dead(qdev);
+	if (READ_ONCE(qdev->dead)) {
 		answer_alone(queue->batch, count);
 		return;
 	}
