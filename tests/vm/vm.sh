@@ -108,7 +108,8 @@ vm_command_line() {
 		guest.test="$VM_SCENARIO" guest.policy="$VM_POLICY" guest.slice_mib="$VM_SLICE_MIB")
 
 	if [[ $VM_SCENARIO = shell ]]; then words+=(quiet); else words+=(loglevel=7); fi
-	[[ -z $VM_FAULT ]] || words+=(guest.fault="$VM_FAULT")
+	# Without idle windows, which would do instead of one that is skipped
+	[[ -z $VM_FAULT ]] || words+=(guest.fault="$VM_FAULT" guest.strict=1)
 	echo "${words[*]} ${VM_APPEND[*]}"
 }
 

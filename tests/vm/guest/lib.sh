@@ -106,8 +106,8 @@ tool() {
 
 # --- devices ------------------------------------------------------------------------------------
 
-load_quiver() { # PARAMETER=VALUE...
-	modprobe quiver policy="$(option guest.policy pages)" "$@"
+load_quiver() {
+	modprobe quiver policy="$(option guest.policy pages)" strict="$(option guest.strict 0)"
 }
 
 # Whether a function, as 0000:01:00.0, has its DMA through quiver.
