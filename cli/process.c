@@ -11,7 +11,7 @@
 
 #include "platform.h"
 
-static const int taken[] = { SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGALRM };
+static const int taken[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD, SIGALRM };
 
 #define TAKEN (sizeof(taken) / sizeof(taken[0]))
 

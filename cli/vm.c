@@ -98,19 +98,21 @@ static void add_disk(const char *spec, size_t n, struct quiver_words *command)
 }
 
 /* A port for each function: as behind Thunderbolt, and each can be reset alone. */
-static void add_port(size_t n, struct quiver_words *command)
+static void add_port(size_t n, const char *options, struct quiver_words *command)
 {
 	quiver_words_add(command, "-device");
-	quiver_words_add(command, "pcie-root-port,id=port%zu,chassis=%zu,slot=%zu", n, n + 1, n);
+	quiver_words_add(command, "pcie-root-port,id=port%zu,chassis=%zu,slot=%zu%s", n, n + 1, n,
+			 options);
 }
 
 static void add_devices(const struct quiver_vm *vm, const struct quiver_devices *devices,
 			struct quiver_words *command)
 {
-	add_port(0, command);
+	/* The others depend on it: the guest is not to eject it. */
+	add_port(0, ",hotplug=off", command);
 	add(command, "-device", "quiver-dma,id=dma0,bus=port0");
 	for (size_t i = 0; i < devices->count; i++) {
-		add_port(i + 1, command);
+		add_port(i + 1, "", command);
 		quiver_words_add(command, "-device");
 		quiver_words_add(command, "quiver-pci,id=device%zu,bus=port%zu,host=0x%" PRIx64
 				 ",dma=dma0%s", i, i + 1, devices->info[i].id,

@@ -39,16 +39,6 @@ static void uncount_window(struct quiver_space *space, const struct quiver_windo
 	space->stats.bytes -= window->gpa.length;
 }
 
-static void count_failure(struct quiver_space *space, int error)
-{
-	if (error == -E2BIG)
-		space->stats.refused_bytes++;
-	else if (error == -ENOSPC)
-		space->stats.refused_mappings++;
-	else
-		space->stats.failed_host++;
-}
-
 void quiver_op_begin(struct quiver_op *op, struct quiver_space *space)
 	QUIVER_ACQUIRES(&space->lock)
 {
@@ -60,6 +50,9 @@ void quiver_op_begin(struct quiver_op *op, struct quiver_space *space)
 	quiver_lock_acquire(&space->lock, &op->flags);
 }
 
+/* Idle windows are few and, since each can be large, not much memory. */
+#define IDLE_BYTES_MAX (64ull << 20)
+
 static void idle_add(struct quiver_space *space, struct quiver_window *window)
 {
 	window->previous = NULL;
@@ -70,6 +63,7 @@ static void idle_add(struct quiver_space *space, struct quiver_window *window)
 		space->idle_oldest = window;
 	space->idle = window;
 	space->idle_count++;
+	space->idle_bytes += window->gpa.length;
 	window->idle = true;
 }
 
@@ -85,6 +79,7 @@ static void idle_remove(struct quiver_space *space, struct quiver_window *window
 		space->idle = window->next;
 	window->next = NULL;
 	window->idle = false;
+	space->idle_bytes -= window->gpa.length;
 	space->idle_count--;
 }
 
@@ -187,14 +182,24 @@ static struct quiver_window *fill_released(struct exchange *x, struct quiver_dma
 	return window;
 }
 
-/* Windows that were granted before are passed over. */
+static bool refused(const struct quiver_window *window)
+{
+	return window->error == -E2BIG || window->error == -ENOSPC;
+}
+
+/* Not asked yet, or to be asked again. */
+static bool wanted(const struct quiver_window *window)
+{
+	return window->error == -EINPROGRESS || refused(window);
+}
+
 static struct quiver_window *fill_created(struct exchange *x, struct quiver_dma_entry *entries,
 					  size_t *count, size_t capacity)
 {
 	struct quiver_window *window = x->created;
 
 	for (; window && *count < capacity; window = window->next)
-		if (window->error)
+		if (wanted(window))
 			quiver_wire_encode_map(&entries[(*count)++], x->config->device, window->gpa,
 					       QUIVER_DMA_READ | QUIVER_DMA_WRITE);
 	return window;
@@ -213,7 +218,7 @@ static void collect_created(struct exchange *x, const struct quiver_window *end,
 			    const struct quiver_dma_entry **entry)
 {
 	for (; x->created != end; x->created = x->created->next) {
-		if (!x->created->error)
+		if (!wanted(x->created))
 			continue;
 		x->maps++;
 		x->created->error = quiver_wire_error(le32_to_cpu((*entry)->status));
@@ -261,6 +266,7 @@ static void commit_created(struct quiver_op *op)
 			window->error = quiver_tree_insert(&space->by_iova, &window->by_iova);
 		}
 		if (window->error) {
+			space->stats.failed_host += !refused(window);
 			quiver_tree_remove(&space->by_gpa, &window->by_gpa);
 			uncount_window(space, window);
 		}
@@ -280,12 +286,15 @@ static void commit_released(struct quiver_space *space, struct quiver_window *wi
 	}
 }
 
-/* All idle windows but the keep youngest, as a list: out of the trees, still mapped by the host. */
+/*
+ * All idle windows but the keep youngest, and of these no more than may be kept, as a list: out of
+ * the trees, still mapped by the host.
+ */
 static struct quiver_window *take_idle(struct quiver_space *space, size_t keep)
 {
 	struct quiver_window *list = NULL;
 
-	while (space->idle_count > keep) {
+	while (space->idle_count > keep || space->idle_bytes > IDLE_BYTES_MAX) {
 		struct quiver_window *window = space->idle_oldest;
 
 		idle_remove(space, window);
@@ -306,13 +315,14 @@ static size_t idle_to_keep(const struct quiver_op *op)
 	return op->space->idle_count < batch ? batch : batch / 2;
 }
 
-static void count_failures(struct quiver_op *op)
+static void count_refusals(struct quiver_op *op)
 {
 	const struct quiver_window *window;
 
-	for (window = op->created; window; window = window->next)
-		if (window->error)
-			count_failure(op->space, window->error);
+	for (window = op->created; window; window = window->next) {
+		op->space->stats.refused_bytes += window->error == -E2BIG;
+		op->space->stats.refused_mappings += window->error == -ENOSPC;
+	}
 }
 
 /* Lets go of the space's lock for as long as the host takes. */
@@ -332,16 +342,16 @@ static void converse(struct quiver_op *op, struct quiver_window *released)
 	space->stats.maps += x.maps;
 	space->stats.unmaps += x.unmaps;
 	space->stats.unmap_errors += x.unmap_errors;
-	count_failures(op);
+	count_refusals(op);
 	commit_released(space, released);
 }
 
-static bool refused(const struct quiver_op *op)
+static bool any_refused(const struct quiver_op *op)
 {
 	const struct quiver_window *window;
 
 	for (window = op->created; window; window = window->next)
-		if (window->error == -E2BIG || window->error == -ENOSPC)
+		if (refused(window))
 			return true;
 	return false;
 }
@@ -354,7 +364,7 @@ int quiver_op_submit(struct quiver_op *op)
 
 	if (released || op->created)
 		converse(op, released);
-	if (space->idle && refused(op))
+	if (space->idle && any_refused(op))
 		converse(op, take_idle(space, 0));
 	commit_created(op);
 	quiver_lock_release(&space->lock, &op->flags);
@@ -397,6 +407,7 @@ size_t quiver_space_fini(struct quiver_space *space)
 	space->idle = NULL;
 	space->idle_oldest = NULL;
 	space->idle_count = 0;
+	space->idle_bytes = 0;
 	return used;
 }
 

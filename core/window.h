@@ -98,9 +98,9 @@ struct quiver_space_config {
 	unsigned int granule_shift;
 	/*
 	 * Windows whose last user left stay mapped, for the next segment that
-	 * fits, until there are so many; then one exit releases the older half.
-	 * They never cost a refusal: the host is asked again without them. 1
-	 * releases each at once.
+	 * fits, until there are so many, or 64 MiB; then one exit releases the
+	 * older half. Those of a space never cost it a refusal: the host is
+	 * asked again without them. 1 releases each at once.
 	 */
 	size_t release_batch;
 };
@@ -111,6 +111,7 @@ struct quiver_space {
 	struct quiver_tree by_gpa, by_iova;
 	struct quiver_window *idle, *idle_oldest;	/* without a user, LIVE until released */
 	size_t idle_count;
+	uint64_t idle_bytes;
 	struct quiver_space_stats stats;
 };
 

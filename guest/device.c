@@ -91,8 +91,9 @@ static int tell_attach(struct quiver_device *qdev)
 		return -EIO;
 	}
 	qdev->generation = readl(&qdev->regs->generation);
-	if (xchg(&qdev->dead, false))
-		WRITE_ONCE(qdev->pdev->error_state, pci_channel_io_normal);
+	/* An earlier qdev of this device may have died and left this behind. */
+	WRITE_ONCE(qdev->dead, false);
+	WRITE_ONCE(qdev->pdev->error_state, pci_channel_io_normal);
 	return 0;
 }
 

@@ -271,9 +271,13 @@ static int dma_mask_supported(struct device *dev, u64 mask)
 	return 1;
 }
 
+/*
+ * More than 32 bits, so that drivers choose the wider of two masks; no more
+ * than that, or one with 36 bits or 47 [G9] counts as limited in addressing.
+ */
 static u64 get_required_mask(struct device *dev)
 {
-	return DMA_BIT_MASK(64);
+	return DMA_BIT_MASK(33);
 }
 
 static size_t max_mapping_size(struct device *dev)

@@ -67,10 +67,11 @@ int quiver_dext_quiesce(struct quiver_dext *dext, uint64_t *dropped)
 	err = reset(dext);
 
 	/*
-	 * macOS restores the command register after a reset. A device that was
-	 * seen to stop and then died in its reset masters nothing any more.
+	 * macOS restores the command register after a reset, a failed one too. A
+	 * device that was seen to stop and then died in its reset masters
+	 * nothing any more.
 	 */
-	if (!err)
+	if (!err || quiver_config_answers(dext))
 		stopped = !quiver_config_stop_mastering(dext);
 	if (stopped)
 		*dropped = quiver_dma_drop(dext);

@@ -262,7 +262,7 @@ def dry_run_prints_the_whole_command(world):
           " -drive 'if=none,id=disk0,file=my disk,,1.raw,format=raw,readonly=on'"
           " -device virtio-blk-pci,drive=disk0"
           " -drive if=none,id=disk1,file=b.qcow2,format=qcow2 -device virtio-blk-pci,drive=disk1"
-          " -device pcie-root-port,id=port0,chassis=1,slot=0 -device quiver-dma,id=dma0,bus=port0"
+          " -device pcie-root-port,id=port0,chassis=1,slot=0,hotplug=off -device quiver-dma,id=dma0,bus=port0"
           " -device pcie-root-port,id=port1,chassis=2,slot=1"
           f" -device quiver-pci,id=device0,bus=port1,host={ids[0]},dma=dma0,x-trap=on"
           " -device pcie-root-port,id=port2,chassis=3,slot=2"

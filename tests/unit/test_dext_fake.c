@@ -82,11 +82,11 @@ static int unmap(void *shell, const struct quiver_dext_grant *grant)
 static int reset(void *shell, enum quiver_dext_reset_method method)
 {
 	note(method == QUIVER_RESET_FUNCTION ? 'f' : 'h');
+	if (fake.restores_mastering)
+		fake.config[4] |= MASTER;
 	if (fake.reset_result[method])
 		return fake.reset_result[method];
 	fake.silent = fake.silent || fake.dies_of_reset || fake.answers_after;
-	if (fake.restores_mastering)
-		fake.config[4] |= MASTER;
 	return 0;
 }
 

@@ -94,6 +94,23 @@ static void an_flr_that_fails_becomes_a_hot_reset(void **unused)
 	fake_delete(dext);
 }
 
+static void a_reset_that_fails_may_restore_mastering_too(void **unused)
+{
+	struct quiver_dext *dext = fake_new_claimed();
+	uint64_t dropped;
+
+	fake.restores_mastering = true;
+	fake.reset_result[QUIVER_RESET_FUNCTION] = -EIO;
+	fake.reset_result[QUIVER_RESET_HOT] = -EIO;
+	assert_int_equal(fake_map(dext, 1, NULL), 0);
+	fake_make_live(dext);
+	fake_expect_log("pM");
+	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), -ETIMEDOUT);
+	fake_expect_log("mfhmci");
+	assert_int_equal(dropped, 1);
+	fake_delete(dext);
+}
+
 static void a_slow_device_is_waited_for(void **unused)
 {
 	struct quiver_dext *dext = fake_new_claimed();
@@ -213,6 +230,7 @@ int main(void)
 		TEST(gb202_never_gets_an_flr),
 		TEST(without_flr_it_is_a_hot_reset),
 		TEST(an_flr_that_fails_becomes_a_hot_reset),
+		TEST(a_reset_that_fails_may_restore_mastering_too),
 		TEST(a_slow_device_is_waited_for),
 		TEST(the_wait_is_bounded),
 		TEST(stopped_then_dead_drops_and_quarantines),

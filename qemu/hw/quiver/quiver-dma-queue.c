@@ -267,6 +267,8 @@ static void doorbell_locked(QuiverDma *s, QuiverQueue *queue, unsigned int index
     quiver_count(&s->page->doorbells, 1);
     quiver_count(&s->page->entries, count);
     queue_run(s, &cache, count);
+    address_space_cache_invalidate(&cache, 0,
+                                   count * sizeof(struct quiver_dma_entry));
     address_space_cache_destroy(&cache);
 }
 

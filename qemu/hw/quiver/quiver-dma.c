@@ -289,6 +289,12 @@ static void quiver_dma_realize(PCIDevice *pdev, Error **errp)
     publish_counters(s);
 }
 
+/* A guest can eject it from a port that allows that: nothing stays attached. */
+static void quiver_dma_exit(PCIDevice *pdev)
+{
+    reset(QUIVER_DMA(pdev));
+}
+
 static void quiver_dma_reset_hold(Object *obj, ResetType type)
 {
     reset(QUIVER_DMA(obj));
@@ -306,6 +312,7 @@ static void quiver_dma_class_init(ObjectClass *klass,
     DeviceClass *device = DEVICE_CLASS(klass);
 
     pci->realize = quiver_dma_realize;
+    pci->exit = quiver_dma_exit;
     pci->vendor_id = QUIVER_PCI_VENDOR;
     pci->device_id = QUIVER_PCI_DEVICE;
     pci->class_id = PCI_CLASS_SYSTEM_OTHER;

@@ -6,6 +6,7 @@
  * smaller [H2]; a page with part of an MSI-X structure is trapped as a whole.
  */
 #include "qemu/osdep.h"
+#include "qemu/accel.h"
 #include "qemu/error-report.h"
 #include "qapi/error.h"
 #include "hw/pci/msix.h"
@@ -179,7 +180,8 @@ static void bar_register(QuiverPciBar *bar, const struct quiver_dext_bar *info)
     memory_region_init_io(&bar->trapped, OBJECT(s), &bar_ops, bar, trapped,
                           bar->length);
     memory_region_add_subregion_overlap(&bar->container, 0, &bar->trapped, -2);
-    if (!s->trap) {
+    /* Unpatched, HVF would map it executable [H1]. */
+    if (!s->trap && strcmp(current_accel_name(), "hvf")) {
         add_all_direct(bar);
     }
     pci_register_bar(PCI_DEVICE(s), bar->index, bar_type(info), &bar->container);
@@ -225,4 +227,23 @@ bool quiver_pci_bars_init(QuiverPci *s, Error **errp)
         }
     }
     return true;
+}
+
+/* Before QEMU 10.2 a subregion holds on to its owner, which is this device. */
+void quiver_pci_bars_uninit(QuiverPci *s)
+{
+    unsigned int i;
+
+    for (i = 0; i < QUIVER_DEXT_BARS; i++) {
+        QuiverPciBar *bar = &s->bars[i];
+
+        if (!bar->trapped.container) {
+            continue;
+        }
+        memory_region_del_subregion(&bar->container, &bar->trapped);
+        while (bar->direct_count) {
+            memory_region_del_subregion(&bar->container,
+                                        &bar->direct[--bar->direct_count]);
+        }
+    }
 }

@@ -18,27 +18,6 @@
 #include "quiver-pci.h"
 #include "trace.h"
 
-static pthread_key_t thread_key;
-
-static void thread_exit(void *opaque)
-{
-    rcu_unregister_thread();
-}
-
-static void __attribute__((constructor)) thread_key_init(void)
-{
-    pthread_key_create(&thread_key, thread_exit);
-}
-
-/* Not a thread of QEMU's: RCU must learn of it, and of its end. */
-static void thread_register(void)
-{
-    if (!pthread_getspecific(thread_key)) {
-        rcu_register_thread();
-        pthread_setspecific(thread_key, &thread_key);
-    }
-}
-
 /* The guest may have fewer vectors enabled than it had. */
 static bool deliver_vector(QuiverPci *s, unsigned int vector)
 {
@@ -58,22 +37,34 @@ static bool deliver_vector(QuiverPci *s, unsigned int vector)
     return true;
 }
 
+static void deliver_locked(QuiverPciIrq *irq, unsigned int epoch,
+                           unsigned int vector)
+{
+    QuiverPci *s = irq->device;
+
+    if (!s || irq->epoch != epoch) {
+        return;
+    }
+    trace_quiver_pci_irq(s->id, vector);
+    if (deliver_vector(s, vector)) {
+        quiver_count(&s->dma->records[s->record].counters->interrupts, 1);
+    }
+}
+
+/*
+ * Not a thread of QEMU's, so RCU learns of it for this call alone: at the
+ * thread's end its thread-local storage may be gone before any destructor runs.
+ */
 static void deliver(void *opaque, unsigned int vector)
 {
     QuiverPciIrq *irq = opaque;
     unsigned int epoch = qatomic_read(&irq->epoch);
 
-    thread_register();
-    BQL_LOCK_GUARD();
-    if (!irq->device || irq->epoch != epoch) {
-        return;
-    }
-    trace_quiver_pci_irq(irq->device->id, vector);
-    if (deliver_vector(irq->device, vector)) {
-        QuiverPci *s = irq->device;
-
-        quiver_count(&s->dma->records[s->record].counters->interrupts, 1);
-    }
+    rcu_register_thread();
+    bql_lock();
+    deliver_locked(irq, epoch, vector);
+    bql_unlock();
+    rcu_unregister_thread();
 }
 
 void quiver_pci_irq_init(QuiverPci *s)

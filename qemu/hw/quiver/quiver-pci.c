@@ -129,6 +129,7 @@ static void quiver_pci_unbuild(QuiverPci *s)
                     &s->bars[msix->pba_bar].container);
     }
     msi_uninit(pdev);
+    quiver_pci_bars_uninit(s);
 }
 
 static void quiver_pci_realize(PCIDevice *pdev, Error **errp)
@@ -141,7 +142,8 @@ static void quiver_pci_realize(PCIDevice *pdev, Error **errp)
         return;
     }
     quiver_pci_irq_init(s);
-    s->pristine = true;
+    /* Who knows what it was used for before: the machine's first reset is a real one. */
+    s->pristine = false;
     if (!build(s, errp)) {
         goto fail;
     }

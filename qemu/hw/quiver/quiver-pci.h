@@ -89,6 +89,7 @@ uint32_t quiver_pci_host_read(QuiverPci *s, uint32_t addr, uint32_t width);
 /* quiver-pci-bar.c */
 
 bool quiver_pci_bars_init(QuiverPci *s, Error **errp);
+void quiver_pci_bars_uninit(QuiverPci *s);
 
 /* quiver-pci-caps.c */
 
