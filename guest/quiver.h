@@ -6,7 +6,8 @@
  * is one passed-through function that it serves.
  *
  * Locks, outermost first: a passed-through function's device_lock(),
- * quiver.lock, quiver_space.lock or quiver_queue.lock (never both).
+ * quiver.lock, quiver_space.lock or quiver_queue.lock (both, in this order, only in
+ * fault.c).
  */
 #ifndef QUIVER_GUEST_H
 #define QUIVER_GUEST_H
