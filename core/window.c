@@ -45,6 +45,7 @@ void quiver_op_begin(struct quiver_op *op, struct quiver_space *space)
 	op->space = space;
 	op->created = NULL;
 	op->created_end = &op->created;
+	op->vital = false;
 	op->flush = false;
 	op->error = 0;
 	quiver_lock_acquire(&space->lock, &op->flags);
@@ -108,6 +109,15 @@ struct quiver_window *quiver_op_window(struct quiver_op *op, struct quiver_range
 	op->created_end = &window->next;
 	count_window(space, window);
 	return window;
+}
+
+void quiver_op_expect(struct quiver_op *op, uint64_t gpa, uint64_t length)
+{
+	const struct quiver_policy *policy = op->space->config.policy;
+	struct quiver_range segment = { gpa, length };
+
+	if (policy->expect && quiver_range_valid(gpa, length))
+		policy->expect(op, segment);
 }
 
 int quiver_op_add(struct quiver_op *op, uint64_t gpa, uint64_t length,
@@ -356,6 +366,22 @@ static bool any_refused(const struct quiver_op *op)
 	return false;
 }
 
+/* Neither our idle windows nor those of other devices may cost a refusal. */
+static bool relieve(struct quiver_op *op)
+{
+	const struct quiver_space_config *config = &op->space->config;
+	bool relieved;
+
+	if (op->space->idle)
+		return true;
+	if (!config->transport->relieve)
+		return false;
+	quiver_lock_pause(&op->space->lock);
+	relieved = config->transport->relieve(config->context);
+	quiver_lock_resume(&op->space->lock);
+	return relieved;
+}
+
 int quiver_op_submit(struct quiver_op *op)
 	QUIVER_RELEASES(&op->space->lock)
 {
@@ -364,7 +390,7 @@ int quiver_op_submit(struct quiver_op *op)
 
 	if (released || op->created)
 		converse(op, released);
-	if (space->idle && any_refused(op))
+	while (any_refused(op) && relieve(op))
 		converse(op, take_idle(space, 0));
 	commit_created(op);
 	quiver_lock_release(&space->lock, &op->flags);

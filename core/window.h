@@ -7,6 +7,7 @@
  * Everything happens in operations:
  *
  *	quiver_op_begin(&op, space);
+ *	quiver_op_expect(&op, gpa, length);		for each segment
  *	quiver_op_add(&op, gpa, length, &window);	for each segment
  *	error = quiver_op_submit(&op);			at most one exit, as a rule
  *	quiver_window_resolve(window, gpa, &iova);	for each segment
@@ -45,6 +46,12 @@ struct quiver_window {
 	bool idle;			/* waits for its release, in the space's list */
 };
 
+/* What ordinary maps may still take; the reserve is not in it. */
+struct quiver_room {
+	uint64_t bytes;
+	uint64_t mappings;
+};
+
 /*
  * The way to the host. open() gives a batch that is this caller's alone until
  * close(), with room for *capacity >= 1 entries, and never fails; ring() runs
@@ -55,6 +62,17 @@ struct quiver_transport {
 	struct quiver_dma_entry *(*open)(void *context, size_t *capacity);
 	void (*ring)(void *context, size_t count);
 	void (*close)(void *context);
+	/*
+	 * What the host would still grant this device, in bytes and mappings, by its
+	 * own count; soon out of date. Takes no exit. NULL: nobody knows.
+	 */
+	void (*room)(void *context, struct quiver_room *room);
+	/*
+	 * The host refused, and this space has no idle windows left: releases those
+	 * of the other devices that share the limits. False: there were none. The
+	 * space is not locked. NULL: there are no others.
+	 */
+	bool (*relieve)(void *context);
 };
 
 struct quiver_space_stats {
@@ -74,6 +92,8 @@ struct quiver_op;
 
 struct quiver_policy {
 	const char *name;
+	/* Takes note of a segment to come, with the space locked. NULL: needs no notice. */
+	void (*expect)(struct quiver_op *op, struct quiver_range segment);
 	/*
 	 * The window for a segment: quiver_op_window() on a range of whole
 	 * granules that contains it, or NULL when storage is out. Called with
@@ -133,6 +153,7 @@ struct quiver_op {
 	struct quiver_space *space;
 	quiver_lock_flags_t flags;
 	struct quiver_window *created, **created_end;
+	bool vital;			/* may take of the host's reserve; set after begin() */
 	bool flush;			/* release what waits, whatever the batch */
 	int error;			/* the first of quiver_op_add() */
 };
@@ -140,6 +161,13 @@ struct quiver_op {
 /* Locks the space. */
 void quiver_op_begin(struct quiver_op *op, struct quiver_space *space)
 	QUIVER_ACQUIRES(&space->lock);
+
+/*
+ * Announces a segment that will be added, so that windows are chosen for all of
+ * them together. All are announced before the first is added. What is not, or
+ * is not a range, costs no more than a worse choice.
+ */
+void quiver_op_expect(struct quiver_op *op, uint64_t gpa, uint64_t length);
 
 /*
  * Adds a segment; *window gains a user. -EINVAL: not a range. -ENOMEM. Then

@@ -65,6 +65,7 @@ int quiver_dma_map(struct quiver_device *qdev, phys_addr_t phys, size_t size, u6
 	if (ended(qdev))
 		goto fail;
 	quiver_op_begin(&op, &qdev->space);
+	quiver_op_expect(&op, phys, size);
 	quiver_op_add(&op, phys, size, &window);
 	error = quiver_op_submit(&op);
 	if (error)
@@ -142,6 +143,8 @@ static int sg_add_all(struct quiver_device *qdev, struct scatterlist *sgl, int n
 	int i;
 
 	quiver_op_begin(&op, &qdev->space);
+	for_each_sg(sgl, sg, nents, i)
+		quiver_op_expect(&op, sg_phys(sg), sg->length);
 	for_each_sg(sgl, sg, nents, i) {
 		window = NULL;
 		if (!op.error)

@@ -331,6 +331,8 @@ int model_map(struct quiver_space *space, struct model_segment *segments, size_t
 
 	quiver_op_begin(&op, space);
 	for (size_t i = 0; i < count; i++)
+		quiver_op_expect(&op, segments[i].gpa, segments[i].length);
+	for (size_t i = 0; i < count; i++)
 		quiver_op_add(&op, segments[i].gpa, segments[i].length, &segments[i].window);
 	error = quiver_op_submit(&op);
 	for (size_t i = 0; i < count; i++) {
