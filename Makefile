@@ -10,12 +10,14 @@ LANE ?= 6.12
 LANES := 6.1 6.12 newest debug
 ARGS ?=
 
-.PHONY: help setup host qemu kernels guest image build all run test check refresh clean clean-cache
+.PHONY: help setup host qemu kernels guest image build all run test soak fuzz check refresh clean clean-cache
 
 help:
 	@echo 'make run            install what is missing, build, boot a VM with passed-through devices'
 	@echo 'make run ARGS=--shell   the same, and leave a shell in the guest'
 	@echo 'make test           build everything and run every test'
+	@echo 'make soak           10,000 loads of traces in one fragmenting address space: minutes to an hour'
+	@echo 'make fuzz           fuzz the window planner; for how long: ARGS=SECONDS'
 	@echo 'make check          static checks: scripts, spelling, licences'
 	@echo 'make build          what "make run" needs: host side, QEMU, one kernel, guest module, images'
 	@echo 'make all            what "make test" needs: the same for all kernels'
@@ -39,6 +41,7 @@ kernels: setup
 
 guest: setup
 	@scripts/module $(LANE)
+	@scripts/guest
 
 image: setup
 	@scripts/rootfs >/dev/null
@@ -55,6 +58,12 @@ run: build
 
 test: all
 	@tests/run $(ARGS)
+
+soak: host
+	@tests/soak $(ARGS)
+
+fuzz: host
+	@tests/fuzz/planner $(ARGS)
 
 check: setup
 	@scripts/check

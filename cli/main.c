@@ -11,8 +11,12 @@ static const struct {
 	int (*main)(int argc, char **argv);
 	const char *summary;
 } commands[] = {
+#ifdef QUIVER_WITH_HOST
 	{ "list", quiver_list_main, "show the devices that can be passed through" },
 	{ "run", quiver_run_main, "start a VM with devices passed through" },
+#endif
+	{ "bench", quiver_bench_main, "measure Quiver's own part of a map" },
+	{ "trace", quiver_trace_main, "record, replay and measure what a driver maps for DMA" },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -69,6 +69,8 @@ static void become(char *const argv[], const struct quiver_child_setup *setup, p
 		_exit(127);
 	if (setup->own_group)
 		setpgid(0, 0);
+	if (setup->in > 0)
+		dup2(setup->in, STDIN_FILENO);
 	if (setup->out >= 0)
 		dup2(setup->out, STDOUT_FILENO);
 	if (setup->err >= 0)

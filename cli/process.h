@@ -17,6 +17,7 @@ struct quiver_child {
 
 /* How a child differs from its parent. */
 struct quiver_child_setup {
+	int in;				/* its standard input; 0: ours */
 	int out, err;			/* its standard output and error; -1: ours */
 	bool own_group;			/* the terminal's signals are not for it */
 };

@@ -15,9 +15,13 @@
 #include <linux/errno.h>
 #include <linux/limits.h>
 #include <linux/processor.h>
+#include <linux/sort.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
+#ifndef UINT16_MAX
+#define UINT16_MAX U16_MAX
+#endif
 #ifndef UINT64_MAX
 #define UINT64_MAX U64_MAX
 #endif
@@ -37,15 +41,17 @@ typedef unsigned long quiver_lock_flags_t;
 #define quiver_load_acquire(pointer)	smp_load_acquire(pointer)
 #define quiver_store_release(pointer, value) smp_store_release(pointer, value)
 
-/* For sparse: a function that returns with a lock held, or that lets go of one. */
+/* For sparse: a function that takes a lock, lets go of one, or does so for a while. */
 #define QUIVER_ACQUIRES(lock)		__acquires(lock)
 #define QUIVER_RELEASES(lock)		__releases(lock)
+#define QUIVER_HOLDS(lock)		__must_hold(lock)
 
 #else
 
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef atomic_flag quiver_lock_t;
@@ -57,6 +63,7 @@ typedef int quiver_lock_flags_t;
 
 #define QUIVER_ACQUIRES(lock)
 #define QUIVER_RELEASES(lock)
+#define QUIVER_HOLDS(lock)
 
 /* Every machine that Quiver runs on is little-endian. */
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -90,12 +97,23 @@ static inline void quiver_lock_pause(quiver_lock_t *lock)
 
 #endif
 
+/* Sorts in place, without storage. compare returns as for qsort(3). */
+#ifdef __KERNEL__
+#define quiver_sort(base, count, size, compare) sort(base, count, size, compare, NULL)
+#else
+#define quiver_sort(base, count, size, compare) qsort(base, count, size, compare)
+#endif
+
 /*
- * Storage for one window: zeroed, or NULL. Any context, never sleeps. Whoever
- * compiles core/window.c defines both.
+ * Storage, zeroed, or NULL; NULL may be freed. Whoever compiles core/window.c
+ * defines all four. For tables: may sleep.
  */
+void *quiver_memory_alloc(size_t size);
+void quiver_memory_free(void *memory);
+
+/* For one window, of size bytes, some hundred as a rule. Any context, never sleeps. */
 struct quiver_window;
-struct quiver_window *quiver_window_alloc(void);
+struct quiver_window *quiver_window_alloc(size_t size);
 void quiver_window_free(struct quiver_window *window);
 
 #endif

@@ -10,11 +10,13 @@
 static struct quiver_window *choose_block(struct quiver_op *op, struct quiver_range segment,
 					  unsigned int shift)
 {
-	struct quiver_range cover;
+	struct quiver_range block, cover;
 
-	if (!quiver_range_cover(segment, shift, &cover) || cover.length >> shift != 1) {
-		if (!quiver_range_cover(segment, op->space->config.granule_shift, &cover))
-			return NULL;
+	if (!quiver_range_cover(segment, op->space->config.granule_shift, &cover))
+		return NULL;
+	if (!op->exact && quiver_range_cover(segment, shift, &block) && block.length >> shift == 1) {
+		op->generous |= block.length > cover.length;
+		cover = block;
 	}
 	return quiver_op_window(op, cover);
 }
@@ -32,18 +34,17 @@ static struct quiver_window *fixed256k_choose(struct quiver_op *op, struct quive
 const struct quiver_policy quiver_policy_pages = {
 	.name = "pages",
 	.choose = pages_choose,
-	.idle = quiver_op_release,
 };
 
 const struct quiver_policy quiver_policy_fixed256k = {
 	.name = "fixed256k",
 	.choose = fixed256k_choose,
-	.idle = quiver_op_release,
 };
 
 const struct quiver_policy *quiver_policy_find(const char *name)
 {
 	static const struct quiver_policy *const policies[] = {
+		&quiver_policy_planner,
 		&quiver_policy_pages,
 		&quiver_policy_fixed256k,
 	};

@@ -1,43 +1,261 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
-#include "core/window.h"
-#include "core/wire.h"
+#include "core/internal.h"
 
-static struct quiver_window *by_gpa_entry(struct quiver_node *node)
-{
-	return node ? quiver_node_entry(node, struct quiver_window, by_gpa) : NULL;
-}
+/* Buckets for as many windows as a host has mappings [D2]. */
+#define INDEX_BITS 16
 
-static struct quiver_window *by_iova_entry(struct quiver_node *node)
-{
-	return node ? quiver_node_entry(node, struct quiver_window, by_iova) : NULL;
-}
+/* Windows of more granules have no count of each: they are one segment, as a rule. */
+#define COUNTED_MAX 4096u
 
-void quiver_space_init(struct quiver_space *space, const struct quiver_space_config *config)
+int quiver_space_init(struct quiver_space *space, const struct quiver_space_config *config)
 {
 	memset(space, 0, sizeof(*space));
 	space->config = *config;
 	quiver_lock_init(&space->lock);
-	quiver_tree_init(&space->by_gpa);
-	quiver_tree_init(&space->by_iova);
+	if (quiver_index_init(&space->by_gpa, INDEX_BITS) ||
+	    quiver_index_init(&space->by_iova, INDEX_BITS) || quiver_plan_init(space)) {
+		quiver_space_fini(space);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
-static void count_window(struct quiver_space *space, const struct quiver_window *window)
+static void window_count(struct quiver_space *space, const struct quiver_window *window)
 {
 	struct quiver_space_stats *stats = &space->stats;
 
 	stats->windows++;
-	stats->bytes += window->gpa.length;
+	stats->bytes += window->by_gpa.range.length;
 	if (stats->windows > stats->windows_peak)
 		stats->windows_peak = stats->windows;
 	if (stats->bytes > stats->bytes_peak)
 		stats->bytes_peak = stats->bytes;
 }
 
-static void uncount_window(struct quiver_space *space, const struct quiver_window *window)
+void quiver_window_uncount(struct quiver_space *space, const struct quiver_window *window)
 {
 	space->stats.windows--;
-	space->stats.bytes -= window->gpa.length;
+	space->stats.bytes -= window->by_gpa.range.length;
 }
+
+/* --- windows without a user --------------------------------------------------------------------- */
+
+static unsigned int idle_class(const struct quiver_space *space, const struct quiver_window *window)
+{
+	return 63 - __builtin_clzll(quiver_window_granules(space, window));
+}
+
+void quiver_idle_add(struct quiver_space *space, struct quiver_window *window)
+{
+	unsigned int class = idle_class(space, window);
+
+	window->previous = NULL;
+	window->next = space->idle[class].newest;
+	if (window->next)
+		window->next->previous = window;
+	else
+		space->idle[class].oldest = window;
+	space->idle[class].newest = window;
+	window->idle_since = space->operations;
+	window->idle = true;
+	space->stats.idle_windows++;
+	space->stats.idle_bytes += window->by_gpa.range.length;
+}
+
+static void idle_remove(struct quiver_space *space, struct quiver_window *window)
+{
+	unsigned int class = idle_class(space, window);
+
+	if (window->next)
+		window->next->previous = window->previous;
+	else
+		space->idle[class].oldest = window->previous;
+	if (window->previous)
+		window->previous->next = window->next;
+	else
+		space->idle[class].newest = window->next;
+	window->next = NULL;
+	window->idle = false;
+	space->stats.idle_windows--;
+	space->stats.idle_bytes -= window->by_gpa.range.length;
+}
+
+/*
+ * Where bytes are short, a large window weighs as much as many small ones of its age: one release
+ * and perhaps one map, instead of many. Where mappings are, each weighs the same.
+ */
+static uint64_t idle_weight(const struct quiver_space *space, const struct quiver_window *window,
+			    bool bytes)
+{
+	uint64_t age = space->operations - window->idle_since + 1;
+
+	return bytes ? age * quiver_window_granules(space, window) : age;
+}
+
+static struct quiver_window *idle_choose(const struct quiver_space *space, bool bytes)
+{
+	struct quiver_window *best = NULL;
+	uint64_t weight, most = 0;
+
+	for (unsigned int i = 0; i < QUIVER_IDLE_CLASSES; i++) {
+		struct quiver_window *window = space->idle[i].oldest;
+
+		if (!window)
+			continue;
+		weight = idle_weight(space, window, bytes);
+		if (weight > most) {
+			most = weight;
+			best = window;
+		}
+	}
+	return best;
+}
+
+/* From the host's point of view it is still there. */
+static void window_leave(struct quiver_op *op, struct quiver_window *window)
+{
+	quiver_index_remove(&op->space->by_gpa, &window->by_gpa);
+	quiver_index_remove(&op->space->by_iova, &window->by_iova);
+	window->next = op->leaving;
+	op->leaving = window;
+}
+
+void quiver_idle_take(struct quiver_op *op, uint64_t bytes, uint64_t windows)
+{
+	struct quiver_space *space = op->space;
+	struct quiver_window *window;
+
+	while ((bytes || windows) && (window = idle_choose(space, bytes))) {
+		uint64_t length = window->by_gpa.range.length;
+
+		idle_remove(space, window);
+		window_leave(op, window);
+		bytes -= bytes < length ? bytes : length;
+		windows -= !!windows;
+	}
+}
+
+/* --- users -------------------------------------------------------------------------------------- */
+
+static bool is_counted(const struct quiver_space *space, const struct quiver_window *window)
+{
+	return quiver_window_granules(space, window) <= COUNTED_MAX;
+}
+
+/*
+ * Which of the window's granules a segment touches. Its length is a driver's word at unmap, so it
+ * is cut to the window's.
+ */
+static void granules_of(const struct quiver_space *space, const struct quiver_window *window,
+			struct quiver_range segment, uint64_t *first, uint64_t *last)
+{
+	unsigned int shift = space->config.granule_shift;
+	uint64_t offset = segment.start - window->by_gpa.range.start;
+	uint64_t end = quiver_window_granules(space, window) - 1;
+
+	*first = offset >> shift;
+	*last = (offset + (segment.length - 1)) >> shift;
+	if (*last > end || *last < *first)
+		*last = end;
+}
+
+static uint32_t touch(const struct quiver_space *space, struct quiver_window *window,
+		      struct quiver_range segment)
+{
+	uint32_t fresh = 0;
+	uint64_t i, last;
+
+	for (granules_of(space, window, segment, &i, &last); i <= last; i++) {
+		fresh += !window->count[i];
+		/* One that is full stays so until the window has no user. */
+		window->count[i] += window->count[i] != UINT16_MAX;
+	}
+	return fresh;
+}
+
+static uint32_t untouch(const struct quiver_space *space, struct quiver_window *window,
+			struct quiver_range segment)
+{
+	uint32_t gone = 0;
+	uint64_t i, last;
+
+	for (granules_of(space, window, segment, &i, &last); i <= last; i++) {
+		if (!window->count[i] || window->count[i] == UINT16_MAX)
+			continue;
+		gone += !--window->count[i];
+	}
+	return gone;
+}
+
+static void touched_add(struct quiver_space *space, struct quiver_window *window, uint32_t granules)
+{
+	window->touched += granules;
+	space->touched += granules;
+	space->waste -= granules;
+	if (space->touched > space->touched_peak)
+		space->touched_peak = space->touched;
+}
+
+static void touched_remove(struct quiver_space *space, struct quiver_window *window,
+			   uint32_t granules)
+{
+	window->touched -= granules;
+	space->touched -= granules;
+	space->waste += granules;
+}
+
+static void window_use(struct quiver_space *space, struct quiver_window *window,
+		       struct quiver_range segment)
+{
+	uint64_t granules = quiver_window_granules(space, window);
+
+	if (!window->users++) {
+		if (window->idle)
+			idle_remove(space, window);
+		space->waste += granules;
+		space->stats.used_bytes += window->by_gpa.range.length;
+		if (space->stats.used_bytes > space->stats.used_bytes_peak)
+			space->stats.used_bytes_peak = space->stats.used_bytes;
+		if (!is_counted(space, window))
+			touched_add(space, window, granules);
+	}
+	if (is_counted(space, window))
+		touched_add(space, window, touch(space, window, segment));
+	space->stats.segments++;
+}
+
+static void window_unused(struct quiver_op *op, struct quiver_window *window)
+{
+	struct quiver_space *space = op->space;
+	uint64_t granules = quiver_window_granules(space, window);
+
+	touched_remove(space, window, window->touched);
+	space->waste -= granules;
+	space->stats.used_bytes -= window->by_gpa.range.length;
+	if (is_counted(space, window))
+		memset(window->count, 0, granules * sizeof(window->count[0]));
+
+	if (window->state == QUIVER_WINDOW_FAILED)
+		quiver_window_free(window);
+	else if (space->config.policy->keeps_idle && !space->config.strict)
+		quiver_idle_add(space, window);
+	else
+		window_leave(op, window);
+}
+
+static void window_unuse(struct quiver_op *op, struct quiver_window *window,
+			 struct quiver_range segment)
+{
+	struct quiver_space *space = op->space;
+
+	space->stats.segments_removed++;
+	if (is_counted(space, window))
+		touched_remove(space, window, untouch(space, window, segment));
+	if (!--window->users)
+		window_unused(op, window);
+}
+
+/* --- operations --------------------------------------------------------------------------------- */
 
 void quiver_op_begin(struct quiver_op *op, struct quiver_space *space)
 	QUIVER_ACQUIRES(&space->lock)
@@ -45,69 +263,57 @@ void quiver_op_begin(struct quiver_op *op, struct quiver_space *space)
 	op->space = space;
 	op->created = NULL;
 	op->created_end = &op->created;
+	op->leaving = NULL;
 	op->vital = false;
-	op->flush = false;
+	op->exact = false;
+	op->generous = false;
+	op->planned = false;
 	op->error = 0;
 	quiver_lock_acquire(&space->lock, &op->flags);
+	space->operations++;
 }
 
-/* Idle windows are few and, since each can be large, not much memory. */
-#define IDLE_BYTES_MAX (64ull << 20)
-
-static void idle_add(struct quiver_space *space, struct quiver_window *window)
+static struct quiver_window *find_equal(const struct quiver_index *index, struct quiver_range range)
 {
-	window->previous = NULL;
-	window->next = space->idle;
-	if (window->next)
-		window->next->previous = window;
-	else
-		space->idle_oldest = window;
-	space->idle = window;
-	space->idle_count++;
-	space->idle_bytes += window->gpa.length;
-	window->idle = true;
+	struct quiver_index_search search;
+	struct quiver_index_node *node;
+
+	quiver_index_search(index, range, &search);
+	while ((node = quiver_index_next(&search)))
+		if (quiver_range_equal(node->range, range))
+			break;
+	return quiver_window_by_gpa(node);
 }
 
-static void idle_remove(struct quiver_space *space, struct quiver_window *window)
+static struct quiver_window *window_new(struct quiver_space *space, struct quiver_range cover)
 {
-	if (window->next)
-		window->next->previous = window->previous;
-	else
-		space->idle_oldest = window->previous;
-	if (window->previous)
-		window->previous->next = window->next;
-	else
-		space->idle = window->next;
-	window->next = NULL;
-	window->idle = false;
-	space->idle_bytes -= window->gpa.length;
-	space->idle_count--;
+	uint64_t granules = cover.length >> space->config.granule_shift;
+	size_t counts = granules <= COUNTED_MAX ? granules : 0;
+	struct quiver_window *window;
+
+	window = quiver_window_alloc(sizeof(*window) + counts * sizeof(window->count[0]));
+	if (!window)
+		return NULL;
+	window->by_gpa.range = cover;
+	window->state = QUIVER_WINDOW_MAPPING;
+	window->error = -EINPROGRESS;
+	return window;
 }
 
 struct quiver_window *quiver_op_window(struct quiver_op *op, struct quiver_range cover)
 {
 	struct quiver_space *space = op->space;
-	struct quiver_node *node = quiver_tree_find(&space->by_gpa, cover.start, cover.length);
-	struct quiver_window *window = by_gpa_entry(node);
+	struct quiver_window *window = find_equal(&space->by_gpa, cover);
 
-	if (window) {
-		if (window->idle)
-			idle_remove(space, window);
+	if (window)
 		return window;
-	}
-	window = quiver_window_alloc();
+	window = window_new(space, cover);
 	if (!window)
 		return NULL;
-
-	window->gpa = cover;
-	window->state = QUIVER_WINDOW_MAPPING;
-	window->error = -EINPROGRESS;
-	window->by_gpa.key = cover.start;
-	window->by_gpa.minor = cover.length;
-	quiver_tree_insert(&space->by_gpa, &window->by_gpa);
+	quiver_index_insert(&space->by_gpa, &window->by_gpa);
 	*op->created_end = window;
 	op->created_end = &window->next;
-	count_window(space, window);
+	window_count(space, window);
 	return window;
 }
 
@@ -136,265 +342,32 @@ int quiver_op_add(struct quiver_op *op, uint64_t gpa, uint64_t length,
 		op->error = op->error ? op->error : error;
 		return error;
 	}
-	(*window)->users++;
-	op->space->stats.segments++;
+	window_use(op->space, *window, segment);
 	return 0;
 }
 
-void quiver_op_release(struct quiver_op *op, struct quiver_window *window)
+void quiver_op_drop(struct quiver_op *op, struct quiver_window *window, uint64_t gpa,
+		    uint64_t length)
 {
-	idle_add(op->space, window);
+	if (window)
+		window_unuse(op, window, (struct quiver_range){ gpa, length });
 }
 
-void quiver_op_drop(struct quiver_op *op, struct quiver_window *window)
+bool quiver_op_remove(struct quiver_op *op, uint64_t iova, uint64_t length)
 {
-	if (!window)
-		return;
-	op->space->stats.segments_removed++;
-	if (--window->users)
-		return;
-	if (window->state == QUIVER_WINDOW_FAILED)
-		quiver_window_free(window);
-	else
-		op->space->config.policy->idle(op, window);
-}
+	struct quiver_index_node *node =
+		quiver_index_find(&op->space->by_iova, (struct quiver_range){ iova, 1 });
+	struct quiver_window *window = quiver_window_by_iova(node);
+	struct quiver_range segment;
 
-bool quiver_op_remove(struct quiver_op *op, uint64_t iova)
-{
-	struct quiver_node *node = quiver_tree_floor(&op->space->by_iova, iova, 0);
-	struct quiver_window *window = by_iova_entry(node);
-
-	if (!window || iova - window->iova >= window->gpa.length || !window->users) {
+	if (!window || !window->users) {
 		op->space->stats.bad_unmaps++;
 		return false;
 	}
-	quiver_op_drop(op, window);
+	segment.start = window->by_gpa.range.start + (iova - window->by_iova.range.start);
+	segment.length = length ? length : 1;
+	window_unuse(op, window, segment);
 	return true;
-}
-
-/* What goes to the host and back, in as few exits as the batch allows. */
-struct exchange {
-	const struct quiver_space_config *config;
-	struct quiver_window *released, *created;
-	uint64_t exits, maps, unmaps, unmap_errors;
-};
-
-static struct quiver_window *fill_released(struct exchange *x, struct quiver_dma_entry *entries,
-					   size_t *count, size_t capacity)
-{
-	struct quiver_window *window = x->released;
-
-	for (; window && *count < capacity; window = window->next) {
-		struct quiver_range iova = { window->iova, window->gpa.length };
-
-		quiver_wire_encode_unmap(&entries[(*count)++], x->config->device, iova);
-	}
-	return window;
-}
-
-static bool refused(const struct quiver_window *window)
-{
-	return window->error == -E2BIG || window->error == -ENOSPC;
-}
-
-/* Not asked yet, or to be asked again. */
-static bool wanted(const struct quiver_window *window)
-{
-	return window->error == -EINPROGRESS || refused(window);
-}
-
-static struct quiver_window *fill_created(struct exchange *x, struct quiver_dma_entry *entries,
-					  size_t *count, size_t capacity)
-{
-	struct quiver_window *window = x->created;
-
-	for (; window && *count < capacity; window = window->next)
-		if (wanted(window))
-			quiver_wire_encode_map(&entries[(*count)++], x->config->device, window->gpa,
-					       QUIVER_DMA_READ | QUIVER_DMA_WRITE);
-	return window;
-}
-
-static void collect_released(struct exchange *x, const struct quiver_window *end,
-			     const struct quiver_dma_entry **entry)
-{
-	for (; x->released != end; x->released = x->released->next, (*entry)++) {
-		x->unmaps++;
-		x->unmap_errors += le32_to_cpu((*entry)->status) != QUIVER_S_OK;
-	}
-}
-
-static void collect_created(struct exchange *x, const struct quiver_window *end,
-			    const struct quiver_dma_entry **entry)
-{
-	for (; x->created != end; x->created = x->created->next) {
-		if (!wanted(x->created))
-			continue;
-		x->maps++;
-		x->created->error = quiver_wire_error(le32_to_cpu((*entry)->status));
-		x->created->iova = le64_to_cpu((*entry)->iova);
-		(*entry)++;
-	}
-}
-
-/* Releases go first: what they free may be what the maps need. */
-static void exchange(struct exchange *x)
-{
-	const struct quiver_transport *transport = x->config->transport;
-	void *context = x->config->context;
-	size_t capacity;
-	struct quiver_dma_entry *entries = transport->open(context, &capacity);
-
-	while (x->released || x->created) {
-		const struct quiver_dma_entry *entry = entries;
-		const struct quiver_window *released, *created;
-		size_t count = 0;
-
-		released = fill_released(x, entries, &count, capacity);
-		created = fill_created(x, entries, &count, capacity);
-		if (count) {
-			transport->ring(context, count);
-			x->exits++;
-		}
-		collect_released(x, released, &entry);
-		collect_created(x, created, &entry);
-	}
-	transport->close(context);
-}
-
-/* Publishes the outcome; a waiter may use the window as soon as its state is set. */
-static void commit_created(struct quiver_op *op)
-{
-	struct quiver_space *space = op->space;
-	struct quiver_window *window, *next;
-
-	for (window = op->created; window; window = next) {
-		next = window->next;
-		if (!window->error) {
-			window->by_iova.key = window->iova;
-			window->by_iova.minor = 0;
-			window->error = quiver_tree_insert(&space->by_iova, &window->by_iova);
-		}
-		if (window->error) {
-			space->stats.failed_host += !refused(window);
-			quiver_tree_remove(&space->by_gpa, &window->by_gpa);
-			uncount_window(space, window);
-		}
-		quiver_store_release(&window->state, window->error ? QUIVER_WINDOW_FAILED :
-								     QUIVER_WINDOW_LIVE);
-	}
-}
-
-static void commit_released(struct quiver_space *space, struct quiver_window *window)
-{
-	while (window) {
-		struct quiver_window *next = window->next;
-
-		uncount_window(space, window);
-		quiver_window_free(window);
-		window = next;
-	}
-}
-
-/*
- * All idle windows but the keep youngest, and of these no more than may be kept, as a list: out of
- * the trees, still mapped by the host.
- */
-static struct quiver_window *take_idle(struct quiver_space *space, size_t keep)
-{
-	struct quiver_window *list = NULL;
-
-	while (space->idle_count > keep || space->idle_bytes > IDLE_BYTES_MAX) {
-		struct quiver_window *window = space->idle_oldest;
-
-		idle_remove(space, window);
-		quiver_tree_remove(&space->by_gpa, &window->by_gpa);
-		quiver_tree_remove(&space->by_iova, &window->by_iova);
-		window->next = list;
-		list = window;
-	}
-	return list;
-}
-
-static size_t idle_to_keep(const struct quiver_op *op)
-{
-	size_t batch = op->space->config.release_batch;
-
-	if (op->flush)
-		return 0;
-	return op->space->idle_count < batch ? batch : batch / 2;
-}
-
-static void count_refusals(struct quiver_op *op)
-{
-	const struct quiver_window *window;
-
-	for (window = op->created; window; window = window->next) {
-		op->space->stats.refused_bytes += window->error == -E2BIG;
-		op->space->stats.refused_mappings += window->error == -ENOSPC;
-	}
-}
-
-/* Lets go of the space's lock for as long as the host takes. */
-static void converse(struct quiver_op *op, struct quiver_window *released)
-{
-	struct quiver_space *space = op->space;
-	struct exchange x = {
-		.config = &space->config,
-		.released = released,
-		.created = op->created,
-	};
-
-	quiver_lock_pause(&space->lock);
-	exchange(&x);
-	quiver_lock_resume(&space->lock);
-	space->stats.exits += x.exits;
-	space->stats.maps += x.maps;
-	space->stats.unmaps += x.unmaps;
-	space->stats.unmap_errors += x.unmap_errors;
-	count_refusals(op);
-	commit_released(space, released);
-}
-
-static bool any_refused(const struct quiver_op *op)
-{
-	const struct quiver_window *window;
-
-	for (window = op->created; window; window = window->next)
-		if (refused(window))
-			return true;
-	return false;
-}
-
-/* Neither our idle windows nor those of other devices may cost a refusal. */
-static bool relieve(struct quiver_op *op)
-{
-	const struct quiver_space_config *config = &op->space->config;
-	bool relieved;
-
-	if (op->space->idle)
-		return true;
-	if (!config->transport->relieve)
-		return false;
-	quiver_lock_pause(&op->space->lock);
-	relieved = config->transport->relieve(config->context);
-	quiver_lock_resume(&op->space->lock);
-	return relieved;
-}
-
-int quiver_op_submit(struct quiver_op *op)
-	QUIVER_RELEASES(&op->space->lock)
-{
-	struct quiver_space *space = op->space;
-	struct quiver_window *released = take_idle(space, idle_to_keep(op));
-
-	if (released || op->created)
-		converse(op, released);
-	while (any_refused(op) && relieve(op))
-		converse(op, take_idle(space, 0));
-	commit_created(op);
-	quiver_lock_release(&space->lock, &op->flags);
-	return op->error;
 }
 
 int quiver_window_resolve(const struct quiver_window *window, uint64_t gpa, uint64_t *iova)
@@ -403,37 +376,57 @@ int quiver_window_resolve(const struct quiver_window *window, uint64_t gpa, uint
 		quiver_relax();
 	if (window->error)
 		return window->error;
-	*iova = window->iova + (gpa - window->gpa.start);
+	*iova = window->by_iova.range.start + (gpa - window->by_gpa.range.start);
 	return 0;
 }
 
-void quiver_space_flush(struct quiver_space *space)
+/* --- the space ---------------------------------------------------------------------------------- */
+
+/* An operation releases so many, so that interrupts are not off for long. */
+#define FLUSH_MAX 256
+
+bool quiver_space_flush(struct quiver_space *space)
 {
 	struct quiver_op op;
+	bool more;
 
 	quiver_op_begin(&op, space);
-	op.flush = true;
+	quiver_idle_take(&op, 0, FLUSH_MAX);
+	more = space->stats.idle_windows;
 	quiver_op_submit(&op);
+	return more;
+}
+
+size_t quiver_space_forget(struct quiver_space *space)
+{
+	struct quiver_index_node *node;
+	size_t used = 0, bucket = 0;
+
+	while ((node = quiver_index_any(&space->by_gpa, &bucket))) {
+		struct quiver_window *window = quiver_window_by_gpa(node);
+
+		used += !!window->users;
+		quiver_index_remove(&space->by_gpa, node);
+		quiver_index_remove(&space->by_iova, &window->by_iova);
+		quiver_window_uncount(space, window);
+		quiver_window_free(window);
+	}
+	memset(space->idle, 0, sizeof(space->idle));
+	space->waste = 0;
+	space->touched = 0;
+	space->stats.used_bytes = 0;
+	space->stats.idle_windows = 0;
+	space->stats.idle_bytes = 0;
+	return used;
 }
 
 size_t quiver_space_fini(struct quiver_space *space)
 {
-	struct quiver_node *node;
-	size_t used = 0;
+	size_t used = space->by_gpa.bucket ? quiver_space_forget(space) : 0;
 
-	while ((node = quiver_tree_first(&space->by_gpa))) {
-		struct quiver_window *window = by_gpa_entry(node);
-
-		used += !!window->users;
-		quiver_tree_remove(&space->by_gpa, node);
-		uncount_window(space, window);
-		quiver_window_free(window);
-	}
-	quiver_tree_init(&space->by_iova);
-	space->idle = NULL;
-	space->idle_oldest = NULL;
-	space->idle_count = 0;
-	space->idle_bytes = 0;
+	quiver_plan_fini(space);
+	quiver_index_fini(&space->by_iova);
+	quiver_index_fini(&space->by_gpa);
 	return used;
 }
 

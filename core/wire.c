@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
 #include "core/wire.h"
 
-static bool map_valid(uint8_t flags, struct quiver_range gpa, unsigned int granule_shift)
+static bool flags_valid(uint8_t flags, uint64_t features)
 {
-	return flags && !(flags & ~QUIVER_DMA_FLAGS) &&
-	       quiver_range_valid(gpa.start, gpa.length) &&
+	uint8_t known = QUIVER_DMA_READ | QUIVER_DMA_WRITE;
+
+	if (features >> QUIVER_F_BUDGET & 1)
+		known |= QUIVER_DMA_VITAL;
+	return flags & (QUIVER_DMA_READ | QUIVER_DMA_WRITE) && !(flags & ~known);
+}
+
+static bool map_valid(struct quiver_range gpa, unsigned int granule_shift)
+{
+	return quiver_range_valid(gpa.start, gpa.length) &&
 	       quiver_range_aligned(gpa, granule_shift);
 }
 
@@ -17,7 +25,7 @@ static bool unmap_valid(uint8_t flags, uint64_t gpa, struct quiver_range iova,
 
 enum quiver_wire_status quiver_wire_decode(const struct quiver_dma_entry *entry,
 					   unsigned int granule_shift, unsigned int device_count,
-					   struct quiver_wire_request *request)
+					   uint64_t features, struct quiver_wire_request *request)
 {
 	struct quiver_wire_request r = {
 		.op = entry->op,
@@ -29,7 +37,7 @@ enum quiver_wire_status quiver_wire_decode(const struct quiver_dma_entry *entry,
 	bool valid = false;
 
 	if (r.op == QUIVER_OP_MAP)
-		valid = map_valid(r.flags, r.gpa, granule_shift);
+		valid = flags_valid(r.flags, features) && map_valid(r.gpa, granule_shift);
 	else if (r.op == QUIVER_OP_UNMAP)
 		valid = unmap_valid(r.flags, r.gpa.start, r.iova, granule_shift);
 	if (!valid)
@@ -95,4 +103,16 @@ enum quiver_wire_status quiver_wire_status(int error)
 		if (table[i].error == error)
 			return table[i].status;
 	return QUIVER_S_IO;
+}
+
+const char *quiver_wire_pressure_name(uint64_t pressure)
+{
+	static const char *const names[] = {
+		[QUIVER_PRESSURE_NONE] = "none",
+		[QUIVER_PRESSURE_LOW] = "low",
+		[QUIVER_PRESSURE_MEDIUM] = "medium",
+		[QUIVER_PRESSURE_CRITICAL] = "critical",
+	};
+
+	return pressure < sizeof(names) / sizeof(names[0]) ? names[pressure] : "unknown";
 }

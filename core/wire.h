@@ -17,12 +17,13 @@ struct quiver_wire_request {
 
 /*
  * Checks one entry. entry must be a private copy: the guest may rewrite its own
- * at any time. Returns QUIVER_S_OK, QUIVER_S_INVAL or QUIVER_S_NODEV (the index
- * is not below device_count).
+ * at any time. features are those that the driver accepted, as 1 << QUIVER_F_*.
+ * Returns QUIVER_S_OK, QUIVER_S_INVAL or QUIVER_S_NODEV (the index is not below
+ * device_count).
  */
 enum quiver_wire_status quiver_wire_decode(const struct quiver_dma_entry *entry,
 					   unsigned int granule_shift, unsigned int device_count,
-					   struct quiver_wire_request *request);
+					   uint64_t features, struct quiver_wire_request *request);
 
 void quiver_wire_encode_map(struct quiver_dma_entry *entry, uint16_t device,
 			    struct quiver_range gpa, uint8_t flags);
@@ -38,5 +39,8 @@ int quiver_wire_error(uint32_t status);
 
 /* The other way; QUIVER_S_IO for an errno that has no status of its own. */
 enum quiver_wire_status quiver_wire_status(int error);
+
+/* Of enum quiver_pressure: "none", "low", "medium", "critical"; else "unknown". */
+const char *quiver_wire_pressure_name(uint64_t pressure);
 
 #endif

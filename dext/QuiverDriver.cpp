@@ -4,6 +4,7 @@
 #include <DriverKit/IOBufferMemoryDescriptor.h>
 #include <DriverKit/IOLib.h>
 #include <DriverKit/IOUserClient.h>
+#include <DriverKit/OSNumber.h>
 #include <PCIDriverKit/PCIDriverKit.h>
 
 #include "QuiverDriver.h"
@@ -52,9 +53,42 @@ static kern_return_t open_device(QuiverDriver_IVars *ivars, IOService *provider)
 	return kIOReturnSuccess;
 }
 
+/*
+ * A number of our own registry entry, or of one above it. One that is there and
+ * cannot be read might be lower than what we know [D7].
+ */
+static kern_return_t read_limit(QuiverDriver *driver, const char *key, uint64_t *limit)
+{
+	OSContainer *property = NULL;
+	OSNumber *number;
+	kern_return_t result = driver->SearchProperty(key, "IOService",
+						      kIOServiceSearchPropertyParents, &property);
+
+	*limit = UINT64_MAX;
+	if (result == kIOReturnNotFound || (result == kIOReturnSuccess && !property))
+		return kIOReturnSuccess;
+	if (result != kIOReturnSuccess)
+		return result;
+	number = OSDynamicCast(OSNumber, property);
+	if (number)
+		*limit = number->unsigned64BitValue();
+	property->release();
+	return number ? kIOReturnSuccess : kIOReturnBadArgument;
+}
+
+static kern_return_t read_limits(QuiverDriver *driver, struct quiver_dext_limits *limits)
+{
+	kern_return_t result = read_limit(driver, QUIVER_DEXT_KEY_BYTES, &limits->bytes);
+
+	if (result != kIOReturnSuccess)
+		return result;
+	return read_limit(driver, QUIVER_DEXT_KEY_MAPPINGS, &limits->mappings);
+}
+
 static kern_return_t start_device(QuiverDriver_IVars *ivars)
 {
 	uint8_t bus = 0, device = 0, function = 0;
+	struct quiver_dext_limits limits;
 	kern_return_t result;
 
 	result = IODispatchQueue::Create("QuiverInterrupts", 0, 0, &ivars->queue);
@@ -63,10 +97,13 @@ static kern_return_t start_device(QuiverDriver_IVars *ivars)
 	result = ivars->pci->GetBusDeviceFunction(&bus, &device, &function);
 	if (result != kIOReturnSuccess)
 		return result;
+	result = read_limits(ivars->driver, &limits);
+	if (result != kIOReturnSuccess)
+		return result;
 	return quiver_dext_return(quiver_dext_new(&quiver_platform_ops, ivars,
 						  static_cast<uint32_t>(bus << 8 | device << 3 |
 									function),
-						  &ivars->dext));
+						  limits, &ivars->dext));
 }
 
 /* Undoes Start(); the device is quiet, and what was cancelled may still be on its way. */

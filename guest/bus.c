@@ -79,7 +79,7 @@ static void on_not_bound(struct quiver *quiver, struct pci_dev *pdev)
 
 	if (!qdev)
 		return;
-	quiver_space_flush(&qdev->space);
+	quiver_device_flush(qdev);
 	unbind(qdev);
 }
 

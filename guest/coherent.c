@@ -53,7 +53,7 @@ static struct page *alloc_mapped(struct device *dev, size_t size, dma_addr_t *io
 		quiver_report_failure(qdev, -ENOMEM, size);
 		return NULL;
 	}
-	if (quiver_dma_map(qdev, page_to_phys(page), size, coherent_mask(dev), iova)) {
+	if (quiver_dma_map(qdev, page_to_phys(page), size, coherent_mask(dev), true, iova)) {
 		free_memory(page, size);
 		return NULL;
 	}
@@ -62,7 +62,7 @@ static struct page *alloc_mapped(struct device *dev, size_t size, dma_addr_t *io
 
 static void free_mapped(struct device *dev, size_t size, struct page *page, dma_addr_t iova)
 {
-	quiver_dma_unmap(quiver_device_of(dev), iova);
+	quiver_dma_unmap(quiver_device_of(dev), iova, PAGE_ALIGN(size));
 	free_memory(page, PAGE_ALIGN(size));
 }
 

@@ -2,11 +2,12 @@
 /*
  * /sys/kernel/debug/quiver/: for quiver-dma, by its PCI address, budget and
  * queues; for each attached device stats, and flush, which releases windows that
- * wait for company. One "name value" a line.
+ * nobody uses. One "name value" a line.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
 
+#include "core/wire.h"
 #include "quiver.h"
 
 static struct dentry *root;
@@ -22,6 +23,10 @@ static void show_space(struct seq_file *file, const struct quiver_space_stats *s
 	show(file, "windows_peak", stats->windows_peak);
 	show(file, "bytes", stats->bytes);
 	show(file, "bytes_peak", stats->bytes_peak);
+	show(file, "used_bytes", stats->used_bytes);
+	show(file, "used_bytes_peak", stats->used_bytes_peak);
+	show(file, "idle_windows", stats->idle_windows);
+	show(file, "idle_bytes", stats->idle_bytes);
 	show(file, "segments", stats->segments);
 	show(file, "segments_removed", stats->segments_removed);
 	show(file, "exits", stats->exits);
@@ -43,10 +48,17 @@ static void show_host(struct seq_file *file, const struct quiver_device *qdev)
 		return;
 	counters = &qdev->quiver->status->device[qdev->index];
 	show(file, "host_bytes", readq(&counters->bytes));
+	show(file, "host_bytes_peak", readq(&counters->bytes_peak));
+	show(file, "host_bytes_room", readq(&counters->bytes_room));
 	show(file, "host_mappings", readq(&counters->mappings));
+	show(file, "host_mappings_peak", readq(&counters->mappings_peak));
+	show(file, "host_mappings_room", readq(&counters->mappings_room));
 	show(file, "host_maps", readq(&counters->maps));
 	show(file, "host_unmaps", readq(&counters->unmaps));
-	show(file, "host_refused", readq(&counters->refused));
+	show(file, "host_refused_bytes", readq(&counters->refused_bytes));
+	show(file, "host_refused_mappings", readq(&counters->refused_mappings));
+	show(file, "host_refused_reserve", readq(&counters->refused_reserve));
+	show(file, "host_refused_share", readq(&counters->refused_share));
 	show(file, "host_failed", readq(&counters->failed));
 	show(file, "host_interrupts", readq(&counters->interrupts));
 }
@@ -62,7 +74,7 @@ static int stats_show(struct seq_file *file, void *unused)
 	show(file, "generation", qdev->generation);
 	show(file, "bound", qdev->bound);
 	show(file, "dead", qdev->dead);
-	show(file, "release_batch", qdev->space.config.release_batch);
+	show(file, "strict", qdev->space.config.strict);
 	show_space(file, &stats);
 	for (i = 0; i < QUIVER_FAILURES; i++)
 		seq_printf(file, "failed_%s_calls %lld\n", quiver_failure_names[i],
@@ -80,7 +92,7 @@ static int flush_set(void *data, u64 value)
 	/* Whoever holds it may be waiting for this file to be closed. */
 	if (!mutex_trylock(lock))
 		return -EAGAIN;
-	quiver_space_flush(&qdev->space);
+	quiver_device_flush(qdev);
 	mutex_unlock(lock);
 	return 0;
 }
@@ -92,9 +104,19 @@ static int budget_show(struct seq_file *file, void *unused)
 	struct quiver_status_page __iomem *page = quiver->status;
 
 	show(file, "bytes_limit", readq(&page->budget.bytes_limit));
+	show(file, "bytes_reserve", readq(&page->budget.bytes_reserve));
+	show(file, "bytes_borrowed", readq(&page->budget.bytes_borrowed));
+	show(file, "bytes_guarantee", readq(&page->budget.bytes_guarantee));
 	show(file, "bytes_used", readq(&page->budget.bytes_used));
+	show(file, "bytes_peak", readq(&page->budget.bytes_peak));
 	show(file, "mappings_limit", readq(&page->budget.mappings_limit));
+	show(file, "mappings_reserve", readq(&page->budget.mappings_reserve));
+	show(file, "mappings_borrowed", readq(&page->budget.mappings_borrowed));
+	show(file, "mappings_guarantee", readq(&page->budget.mappings_guarantee));
 	show(file, "mappings_used", readq(&page->budget.mappings_used));
+	show(file, "mappings_peak", readq(&page->budget.mappings_peak));
+	seq_printf(file, "pressure %s\n",
+		   quiver_wire_pressure_name(readq(&page->budget.pressure)));
 	show(file, "doorbells", readq(&page->doorbells));
 	show(file, "entries", readq(&page->entries));
 	show(file, "guest_errors", readq(&page->guest_errors));

@@ -83,6 +83,53 @@ bool quiver_device_current(struct quiver_device *qdev)
 	       readl(&qdev->regs->generation) == qdev->generation;
 }
 
+void quiver_device_flush(struct quiver_device *qdev)
+{
+	while (quiver_space_flush(&qdev->space))
+		;
+}
+
+/*
+ * What a device has within its guarantee, the host keeps for it, mapped or not: once another is
+ * beyond its own, these idle windows are of no use to it.
+ */
+static bool kept_for(struct quiver_device *peer, struct quiver_device *qdev)
+{
+	struct quiver_status_page __iomem *page = qdev->quiver->status;
+	struct quiver_device_counters __iomem *own, *other;
+	u64 bytes, mappings;
+
+	if (!page)
+		return false;
+	own = &page->device[qdev->index];
+	other = &page->device[peer->index];
+	bytes = readq(&page->budget.bytes_guarantee);
+	mappings = readq(&page->budget.mappings_guarantee);
+	return readq(&own->bytes) >= bytes && readq(&own->mappings) >= mappings &&
+	       readq(&other->bytes) <= bytes && readq(&other->mappings) <= mappings;
+}
+
+bool quiver_device_relieve(struct quiver_device *qdev)
+{
+	struct quiver_device *peer;
+	bool relieved = false;
+
+	rcu_read_lock();
+	hlist_for_each_entry_rcu(peer, &qdev->quiver->peers, peer)
+		if (peer != qdev && !kept_for(peer, qdev))
+			relieved |= quiver_space_relieve(&peer->space);
+	rcu_read_unlock();
+	return relieved;
+}
+
+static void leave_peers(struct quiver_device *qdev)
+{
+	if (hlist_unhashed(&qdev->peer))
+		return;
+	hlist_del_init_rcu(&qdev->peer);
+	synchronize_rcu();
+}
+
 static int tell_attach(struct quiver_device *qdev)
 {
 	writel(QUIVER_CONTROL_ATTACHED, &qdev->regs->control);
@@ -94,6 +141,8 @@ static int tell_attach(struct quiver_device *qdev)
 	/* An earlier qdev of this device may have died and left this behind. */
 	WRITE_ONCE(qdev->dead, false);
 	WRITE_ONCE(qdev->pdev->error_state, pci_channel_io_normal);
+	hlist_add_head_rcu(&qdev->peer, &qdev->quiver->peers);
+	quiver_idle_start(qdev);
 	return 0;
 }
 
@@ -102,29 +151,33 @@ static void tell_detach(struct quiver_device *qdev)
 {
 	size_t used;
 
+	quiver_idle_stop(qdev);
+	leave_peers(qdev);
 	writel(QUIVER_CONTROL_DETACHED, &qdev->regs->control);
-	used = quiver_space_fini(&qdev->space);
+	used = quiver_space_forget(&qdev->space);
 	if (used)
 		pci_warn(qdev->pdev, "quiver: the driver left %zu windows mapped\n", used);
 }
 
-static void init_device(struct quiver_device *qdev)
+static int init_device(struct quiver_device *qdev)
 {
 	const struct quiver_space_config config = {
 		.policy = quiver_param_policy(),
-		.transport = &quiver_queue_transport,
+		.transport = quiver_queue_transport(qdev->quiver),
 		.context = qdev,
 		.device = qdev->index,
 		.granule_shift = qdev->quiver->granule_shift,
-		.release_batch = quiver_param_release_batch(),
+		.vital_flags = qdev->quiver->has_budget ? QUIVER_DMA_VITAL : 0,
+		.strict = quiver_param_strict(),
 	};
 
-	quiver_space_init(&qdev->space, &config);
 	/* Written here only. */
 	memcpy((void *)&qdev->ops, &quiver_dma_ops, sizeof(qdev->ops));
 	ratelimit_state_init(&qdev->ratelimit, DEFAULT_RATELIMIT_INTERVAL,
 			     DEFAULT_RATELIMIT_BURST);
 	ratelimit_set_flags(&qdev->ratelimit, RATELIMIT_MSG_ON_RELEASE);
+	quiver_report_init(qdev);
+	return quiver_space_init(&qdev->space, &config);
 }
 
 int quiver_device_attach(struct quiver *quiver, struct pci_dev *pdev, unsigned int index)
@@ -141,12 +194,14 @@ int quiver_device_attach(struct quiver *quiver, struct pci_dev *pdev, unsigned i
 	qdev->index = index;
 	qdev->regs = record_regs(quiver, index);
 	qdev->pdev = pci_dev_get(pdev);
-	init_device(qdev);
+	error = init_device(qdev);
+	if (error)
+		goto free;
 
 	quiver_debugfs_add_device(qdev);
 	error = quiver_faults_add(qdev);
 	if (error)
-		goto free;
+		goto remove_debugfs;
 	error = tell_attach(qdev);
 	if (error)
 		goto remove_faults;
@@ -157,8 +212,10 @@ int quiver_device_attach(struct quiver *quiver, struct pci_dev *pdev, unsigned i
 
 remove_faults:
 	quiver_faults_remove(qdev);
-free:
+remove_debugfs:
 	quiver_debugfs_remove_device(qdev);
+	quiver_space_fini(&qdev->space);
+free:
 	pci_dev_put(pdev);
 	kfree(qdev);
 	return error;
@@ -171,6 +228,8 @@ void quiver_device_detach(struct quiver_device *qdev)
 	quiver_faults_remove(qdev);
 	tell_detach(qdev);
 	restore_ops(qdev);
+	quiver_report_exit(qdev);
+	quiver_space_fini(&qdev->space);
 	pci_dev_put(qdev->pdev);
 	kfree(qdev);
 }
@@ -197,7 +256,7 @@ long quiver_device_windows(struct pci_dev *pdev)
 	if (!ops || ops->map_sg != quiver_dma_ops.map_sg)
 		return -ENODEV;
 	qdev = quiver_device_of(&pdev->dev);
-	quiver_space_flush(&qdev->space);
+	quiver_device_flush(qdev);
 	return quiver_space_stats(&qdev->space).windows;
 }
 EXPORT_SYMBOL_GPL(quiver_device_windows);

@@ -39,12 +39,13 @@ static int resolve(const struct quiver_window *window, phys_addr_t phys, size_t 
 	return reachable(*iova, size, reach) ? 0 : -ERANGE;
 }
 
-static void drop(struct quiver_device *qdev, struct quiver_window *window)
+static void drop(struct quiver_device *qdev, struct quiver_window *window, phys_addr_t phys,
+		 size_t size)
 {
 	struct quiver_op op;
 
 	quiver_op_begin(&op, &qdev->space);
-	quiver_op_drop(&op, window);
+	quiver_op_drop(&op, window, phys, size);
 	quiver_op_submit(&op);
 }
 
@@ -53,47 +54,74 @@ static bool ended(const struct quiver_device *qdev)
 	return READ_ONCE(qdev->dead) || READ_ONCE(qdev->quiver->failed);
 }
 
-int quiver_dma_map(struct quiver_device *qdev, phys_addr_t phys, size_t size, u64 mask,
-		   dma_addr_t *iova)
+/* How one map, or one scatterlist, was tried. */
+struct attempt {
+	bool exact, vital;	/* in */
+	bool generous;		/* out */
+};
+
+static int map_once(struct quiver_device *qdev, phys_addr_t phys, size_t size,
+		    struct reach reach, struct attempt *attempt, u64 *iova)
 {
-	struct reach reach = { mask, U64_MAX };
 	struct quiver_window *window;
 	struct quiver_op op;
-	u64 address;
-	int error = -ENODEV;
+	int error;
 
-	if (ended(qdev))
-		goto fail;
 	quiver_op_begin(&op, &qdev->space);
+	op.exact = attempt->exact;
+	op.vital = attempt->vital;
 	quiver_op_expect(&op, phys, size);
 	quiver_op_add(&op, phys, size, &window);
 	error = quiver_op_submit(&op);
+	attempt->generous = op.generous;
 	if (error)
-		goto fail;
-	error = resolve(window, phys, size, reach, &address);
-	if (error) {
-		drop(qdev, window);
-		goto fail;
-	}
-	quiver_report_success(qdev);
-	*iova = address;
-	return 0;
-
-fail:
-	quiver_report_failure(qdev, error, size);
+		return error;
+	error = resolve(window, phys, size, reach, iova);
+	if (error)
+		drop(qdev, window, phys, size);
 	return error;
 }
 
-void quiver_dma_unmap(struct quiver_device *qdev, dma_addr_t iova)
+int quiver_dma_map(struct quiver_device *qdev, phys_addr_t phys, size_t size, u64 mask,
+		   bool vital, dma_addr_t *iova)
+{
+	struct reach reach = { mask, U64_MAX };
+	struct attempt attempt = { .vital = vital && size <= QUIVER_DMA_VITAL_MAX };
+	int error = -ENODEV;
+	u64 address;
+
+	if (!ended(qdev))
+		error = map_once(qdev, phys, size, reach, &attempt, &address);
+	attempt.exact = quiver_exact_may_do(attempt.generous, error);
+	if (attempt.exact)
+		error = map_once(qdev, phys, size, reach, &attempt, &address);
+	if (error) {
+		quiver_report_failure(qdev, error, size);
+		return error;
+	}
+	*iova = address;
+	return 0;
+}
+
+void quiver_dma_unmap(struct quiver_device *qdev, dma_addr_t iova, size_t size)
 {
 	struct quiver_op op;
 	bool known;
 
 	quiver_op_begin(&op, &qdev->space);
-	known = quiver_op_remove(&op, iova);
+	known = quiver_op_remove(&op, iova, size);
 	quiver_op_submit(&op);
 	if (!known)
 		quiver_report_bad_unmap(qdev, iova);
+}
+
+/*
+ * A driver's own work, by which it may recover, is done in interrupts and kernel threads. What
+ * programs ask for, however small, must leave it the reserve.
+ */
+static bool is_own_work(void)
+{
+	return !in_task() || current->flags & PF_KTHREAD;
 }
 
 static dma_addr_t map_phys(struct device *dev, phys_addr_t phys, size_t size,
@@ -101,7 +129,8 @@ static dma_addr_t map_phys(struct device *dev, phys_addr_t phys, size_t size,
 {
 	dma_addr_t iova;
 
-	if (quiver_dma_map(quiver_device_of(dev), phys, size, streaming_mask(dev), &iova))
+	if (quiver_dma_map(quiver_device_of(dev), phys, size, streaming_mask(dev), is_own_work(),
+			   &iova))
 		return DMA_MAPPING_ERROR;
 	return iova;
 }
@@ -109,7 +138,7 @@ static dma_addr_t map_phys(struct device *dev, phys_addr_t phys, size_t size,
 static void unmap_phys(struct device *dev, dma_addr_t iova, size_t size,
 		       enum dma_data_direction dir, unsigned long attrs)
 {
-	quiver_dma_unmap(quiver_device_of(dev), iova);
+	quiver_dma_unmap(quiver_device_of(dev), iova, size);
 }
 
 #ifndef QUIVER_HAVE_MAP_PHYS
@@ -135,7 +164,9 @@ static struct quiver_window *sg_window(struct scatterlist *sg)
 	return (struct quiver_window *)(uintptr_t)sg_dma_address(sg);
 }
 
-static int sg_add_all(struct quiver_device *qdev, struct scatterlist *sgl, int nents)
+/* Announces and adds up to count entries. Those after an error have no window. */
+static struct scatterlist *sg_add(struct quiver_device *qdev, struct scatterlist *sgl, int count,
+				  struct attempt *attempt, int *error)
 {
 	struct quiver_window *window;
 	struct scatterlist *sg;
@@ -143,15 +174,30 @@ static int sg_add_all(struct quiver_device *qdev, struct scatterlist *sgl, int n
 	int i;
 
 	quiver_op_begin(&op, &qdev->space);
-	for_each_sg(sgl, sg, nents, i)
+	op.exact = attempt->exact;
+	for_each_sg(sgl, sg, count, i)
 		quiver_op_expect(&op, sg_phys(sg), sg->length);
-	for_each_sg(sgl, sg, nents, i) {
+	for_each_sg(sgl, sg, count, i) {
 		window = NULL;
-		if (!op.error)
+		if (!op.error && !*error)
 			quiver_op_add(&op, sg_phys(sg), sg->length, &window);
 		sg_set_window(sg, window);
 	}
-	return quiver_op_submit(&op);
+	*error = quiver_op_submit(&op) ?: *error;
+	attempt->generous |= op.generous;
+	return sg;
+}
+
+static int sg_add_all(struct quiver_device *qdev, struct scatterlist *sgl, int nents,
+		      struct attempt *attempt)
+{
+	int count, error = 0;
+
+	for (; nents; nents -= count) {
+		count = min_t(int, nents, QUIVER_OP_SEGMENTS);
+		sgl = sg_add(qdev, sgl, count, attempt, &error);
+	}
+	return error;
 }
 
 /* Goes on after an error: nothing may be dropped before it is resolved. */
@@ -163,7 +209,7 @@ static int sg_resolve_all(struct scatterlist *sgl, int nents, struct reach reach
 
 	for_each_sg(sgl, sg, nents, i) {
 		if (!sg_window(sg))
-			break;
+			continue;
 		error = resolve(sg_window(sg), sg_phys(sg), sg->length, reach, &iova);
 		if (!result)
 			result = error;
@@ -171,18 +217,41 @@ static int sg_resolve_all(struct scatterlist *sgl, int nents, struct reach reach
 	return result;
 }
 
-static void sg_drop_all(struct quiver_device *qdev, struct scatterlist *sgl, int nents)
+static struct scatterlist *sg_drop(struct quiver_device *qdev, struct scatterlist *sgl, int count)
 {
 	struct scatterlist *sg;
 	struct quiver_op op;
 	int i;
 
 	quiver_op_begin(&op, &qdev->space);
-	for_each_sg(sgl, sg, nents, i) {
-		quiver_op_drop(&op, sg_window(sg));
+	for_each_sg(sgl, sg, count, i) {
+		quiver_op_drop(&op, sg_window(sg), sg_phys(sg), sg->length);
 		sg_dma_address(sg) = DMA_MAPPING_ERROR;
 	}
 	quiver_op_submit(&op);
+	return sg;
+}
+
+static void sg_drop_all(struct quiver_device *qdev, struct scatterlist *sgl, int nents)
+{
+	int count;
+
+	for (; nents; nents -= count) {
+		count = min_t(int, nents, QUIVER_OP_SEGMENTS);
+		sgl = sg_drop(qdev, sgl, count);
+	}
+}
+
+static int sg_map_once(struct quiver_device *qdev, struct scatterlist *sgl, int nents,
+		       struct reach reach, struct attempt *attempt)
+{
+	int error = sg_add_all(qdev, sgl, nents, attempt);
+	int unresolved = sg_resolve_all(sgl, nents, reach);
+
+	error = error ?: unresolved;
+	if (error)
+		sg_drop_all(qdev, sgl, nents);
+	return error;
 }
 
 static void sg_publish_all(struct scatterlist *sgl, int nents)
@@ -230,24 +299,35 @@ static int map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 {
 	struct quiver_device *qdev = quiver_device_of(dev);
 	struct reach reach = { streaming_mask(dev), dma_get_seg_boundary(dev) };
-	int error = -ENODEV, unresolved;
+	struct attempt attempt = { .exact = false };
+	int error = -ENODEV;
 
-	if (ended(qdev))
-		goto fail;
-	error = sg_add_all(qdev, sgl, nents);
-	unresolved = sg_resolve_all(sgl, nents, reach);
-	error = error ? error : unresolved;
+	if (!ended(qdev))
+		error = sg_map_once(qdev, sgl, nents, reach, &attempt);
+	attempt.exact = quiver_exact_may_do(attempt.generous, error);
+	if (attempt.exact)
+		error = sg_map_once(qdev, sgl, nents, reach, &attempt);
 	if (error) {
-		sg_drop_all(qdev, sgl, nents);
-		goto fail;
+		quiver_report_failure(qdev, error, sg_bytes(sgl, nents));
+		return sg_error(error);
 	}
 	sg_publish_all(sgl, nents);
-	quiver_report_success(qdev);
 	return nents;
+}
 
-fail:
-	quiver_report_failure(qdev, error, sg_bytes(sgl, nents));
-	return sg_error(error);
+static struct scatterlist *sg_remove(struct quiver_device *qdev, struct scatterlist *sgl,
+				     int count, dma_addr_t *unknown)
+{
+	struct scatterlist *sg;
+	struct quiver_op op;
+	int i;
+
+	quiver_op_begin(&op, &qdev->space);
+	for_each_sg(sgl, sg, count, i)
+		if (!quiver_op_remove(&op, sg_dma_address(sg), sg->length))
+			*unknown = sg_dma_address(sg);
+	quiver_op_submit(&op);
+	return sg;
 }
 
 static void unmap_sg(struct device *dev, struct scatterlist *sgl, int nents,
@@ -255,15 +335,12 @@ static void unmap_sg(struct device *dev, struct scatterlist *sgl, int nents,
 {
 	struct quiver_device *qdev = quiver_device_of(dev);
 	dma_addr_t unknown = DMA_MAPPING_ERROR;
-	struct scatterlist *sg;
-	struct quiver_op op;
-	int i;
+	int count;
 
-	quiver_op_begin(&op, &qdev->space);
-	for_each_sg(sgl, sg, nents, i)
-		if (!quiver_op_remove(&op, sg_dma_address(sg)))
-			unknown = sg_dma_address(sg);
-	quiver_op_submit(&op);
+	for (; nents; nents -= count) {
+		count = min_t(int, nents, QUIVER_OP_SEGMENTS);
+		sgl = sg_remove(qdev, sgl, count, &unknown);
+	}
 	if (unknown != DMA_MAPPING_ERROR)
 		quiver_report_bad_unmap(qdev, unknown);
 }
@@ -286,8 +363,12 @@ static u64 get_required_mask(struct device *dev)
 static size_t max_mapping_size(struct device *dev)
 {
 	struct quiver *quiver = quiver_device_of(dev)->quiver;
+	struct quiver_budget_page __iomem *budget;
 
-	return quiver->status ? readq(&quiver->status->budget.bytes_limit) : SIZE_MAX;
+	if (!quiver->status)
+		return SIZE_MAX;
+	budget = &quiver->status->budget;
+	return readq(&budget->bytes_limit) - readq(&budget->bytes_reserve);
 }
 
 /* A full batch in the worst case, a window for each 4 KiB: more takes another exit. */

@@ -57,22 +57,14 @@ void quiver_faults_ring(struct quiver_device *qdev, struct quiver_queue *queue, 
 	pci_warn(qdev->pdev, "quiver: fault injected: a map entry was not sent\n");
 }
 
-static size_t encode_live(struct quiver_space *space, struct quiver_node **at,
-			  struct quiver_dma_entry *entries, size_t capacity)
+/* The next live window from bucket *at of the index on, after this one. */
+static struct quiver_index_node *next_live(struct quiver_space *space, size_t *at,
+					   struct quiver_index_node *node)
 {
-	size_t count = 0;
-
-	while (*at && count < capacity) {
-		struct quiver_window *window;
-		struct quiver_range iova;
-
-		window = quiver_node_entry(*at, struct quiver_window, by_iova);
-		iova.start = window->iova;
-		iova.length = window->gpa.length;
-		quiver_wire_encode_unmap(&entries[count++], space->config.device, iova);
-		*at = quiver_tree_above(&space->by_iova, (*at)->key, (*at)->minor);
-	}
-	return count;
+	if (node && node->next)
+		return node->next;
+	*at += !!node;
+	return quiver_index_any(&space->by_iova, at);
 }
 
 static int release_live_set(void *data, u64 value)
@@ -81,19 +73,24 @@ static int release_live_set(void *data, u64 value)
 	struct quiver_space *space = &qdev->space;
 	const struct quiver_transport *transport = space->config.transport;
 	struct quiver_dma_entry *entries;
-	struct quiver_node *at;
-	size_t capacity, count, total = 0;
+	struct quiver_index_node *node = NULL;
+	size_t capacity, at = 0, count = 0, total = 0;
 	unsigned long flags;
 
 	if (value != 1)
 		return -EINVAL;
 	quiver_lock_acquire(&space->lock, &flags);
 	entries = transport->open(qdev, &capacity);
-	at = quiver_tree_first(&space->by_iova);
-	while ((count = encode_live(space, &at, entries, capacity))) {
+	while ((node = next_live(space, &at, node))) {
+		quiver_wire_encode_unmap(&entries[count++], space->config.device, node->range);
+		total++;
+		if (count < capacity)
+			continue;
 		transport->ring(qdev, count);
-		total += count;
+		count = 0;
 	}
+	if (count)
+		transport->ring(qdev, count);
 	transport->close(qdev);
 	quiver_lock_release(&space->lock, &flags);
 	pci_warn(qdev->pdev, "quiver: fault injected: %zu live windows released\n", total);

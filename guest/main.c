@@ -1,43 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
 #include "quiver.h"
 
-static char *policy = "pages";
+static char *policy = "planner";
 module_param(policy, charp, 0444);
-MODULE_PARM_DESC(policy, "How windows are chosen: pages (default) or fixed256k");
-
-static uint release_batch = 256;
-module_param(release_batch, uint, 0444);
-MODULE_PARM_DESC(release_batch, "Windows without a user at which one exit releases the older half (256)");
+MODULE_PARM_DESC(policy, "How windows are chosen: planner (default), fixed256k or pages");
 
 static bool strict;
 module_param(strict, bool, 0444);
-MODULE_PARM_DESC(strict, "Release a window as soon as its last user leaves: an exit each");
-
-static struct kmem_cache *window_cache;
+MODULE_PARM_DESC(strict, "Map nothing but what drivers have mapped: an exit for each release");
 
 const struct quiver_policy *quiver_param_policy(void)
 {
 	return quiver_policy_find(policy);
 }
 
-size_t quiver_param_release_batch(void)
+bool quiver_param_strict(void)
 {
-	return strict ? 1 : release_batch;
+	return strict;
 }
 
-struct quiver_window *quiver_window_alloc(void)
+void *quiver_memory_alloc(size_t size)
 {
-	return kmem_cache_zalloc(window_cache, GFP_ATOMIC | __GFP_NOWARN);
+	return kvzalloc(size, GFP_KERNEL);
+}
+
+void quiver_memory_free(void *memory)
+{
+	kvfree(memory);
+}
+
+struct quiver_window *quiver_window_alloc(size_t size)
+{
+	return kzalloc(size, GFP_ATOMIC | __GFP_NOWARN);
 }
 
 void quiver_window_free(struct quiver_window *window)
 {
-	kmem_cache_free(window_cache, window);
+	kfree(window);
 }
 
 /* Every feature that both sides know; none is indispensable. */
@@ -55,6 +60,7 @@ static int negotiate(struct quiver *quiver)
 		return -EIO;
 	}
 	quiver->has_status = features & BIT(QUIVER_F_STATUS_PAGE);
+	quiver->has_budget = features & BIT(QUIVER_F_BUDGET);
 	return 0;
 }
 
@@ -218,19 +224,14 @@ static int __init quiver_init(void)
 {
 	int error;
 
-	if (!quiver_param_policy() || !quiver_param_release_batch()) {
-		pr_err("policy=%s release_batch=%u: no such setting\n", policy, release_batch);
+	if (!quiver_param_policy()) {
+		pr_err("policy=%s: no such setting\n", policy);
 		return -EINVAL;
 	}
-	window_cache = KMEM_CACHE(quiver_window, 0);
-	if (!window_cache)
-		return -ENOMEM;
 	quiver_debugfs_init();
 	error = pci_register_driver(&driver);
-	if (error) {
+	if (error)
 		quiver_debugfs_exit();
-		kmem_cache_destroy(window_cache);
-	}
 	return error;
 }
 
@@ -238,7 +239,6 @@ static void __exit quiver_exit(void)
 {
 	pci_unregister_driver(&driver);
 	quiver_debugfs_exit();
-	kmem_cache_destroy(window_cache);
 }
 
 module_init(quiver_init);

@@ -111,11 +111,41 @@ static void queue_ring(void *context, size_t count)
 	check_answers(qdev, queue->batch, count);
 }
 
-const struct quiver_transport quiver_queue_transport = {
+static void queue_room(void *context, struct quiver_room *room)
+{
+	struct quiver_device *qdev = context;
+	struct quiver_device_counters __iomem *counters;
+
+	counters = &qdev->quiver->status->device[qdev->index];
+	room->bytes = readq(&counters->bytes_room);
+	room->mappings = readq(&counters->mappings_room);
+}
+
+static bool queue_relieve(void *context)
+{
+	return quiver_device_relieve(context);
+}
+
+static const struct quiver_transport transport = {
 	.open = queue_open,
 	.ring = queue_ring,
 	.close = queue_close,
+	.room = queue_room,
+	.relieve = queue_relieve,
 };
+
+/* For a host that does not tell. */
+static const struct quiver_transport blind_transport = {
+	.open = queue_open,
+	.ring = queue_ring,
+	.close = queue_close,
+	.relieve = queue_relieve,
+};
+
+const struct quiver_transport *quiver_queue_transport(const struct quiver *quiver)
+{
+	return quiver->status && quiver->has_budget ? &transport : &blind_transport;
+}
 
 /* As many entries as are wanted and as memory has in one piece. */
 static int alloc_batch(struct quiver_queue *queue, u32 entries)

@@ -7,7 +7,9 @@
  *
  * Locks, outermost first: a passed-through function's device_lock(),
  * quiver.lock, quiver_space.lock or quiver_queue.lock (both, in this order, only in
- * fault.c).
+ * fault.c). A device that is refused a map releases the idle windows of its
+ * peers: it holds no lock then, takes the space's lock of one peer at a time,
+ * and finds them under RCU.
  */
 #ifndef QUIVER_GUEST_H
 #define QUIVER_GUEST_H
@@ -17,6 +19,8 @@
 #include <linux/notifier.h>
 #include <linux/pci.h>
 #include <linux/ratelimit.h>
+#include <linux/rculist.h>
+#include <linux/workqueue.h>
 
 #include "compat.h"
 #include "core/window.h"
@@ -40,6 +44,7 @@ struct quiver {
 	struct quiver_regs __iomem *regs;
 	struct quiver_status_page __iomem *status;	/* NULL without has_status */
 	bool has_status;
+	bool has_budget;		/* the host takes QUIVER_DMA_VITAL */
 	unsigned int granule_shift;
 	unsigned int device_count;
 	struct quiver_queue *queues;
@@ -48,6 +53,12 @@ struct quiver {
 	struct notifier_block bus_notifier;
 	struct mutex lock;		/* devices[] */
 	struct quiver_device *devices[QUIVER_MAX_DEVICES];
+	/*
+	 * Those whose idle windows others may release: read under RCU, changed
+	 * under lock. A device is out of it, and a grace period has passed,
+	 * before its space is emptied or freed.
+	 */
+	struct hlist_head peers;
 	struct dentry *debugfs;
 };
 
@@ -67,6 +78,18 @@ enum quiver_failure {
 extern const char *const quiver_failure_names[QUIVER_FAILURES];
 
 /*
+ * Failures that belong together in the log: from the first one until there has
+ * been none for a while. Maps that succeed in between do not end it, or a driver
+ * that asks for large and small pieces by turns would fill the log.
+ */
+struct quiver_episode {
+	bool open;
+	unsigned long began, last;	/* jiffies */
+	u64 told[QUIVER_FAILURES];	/* of failures[]: what closing lines have said */
+	struct delayed_work end;
+};
+
+/*
  * Attached from quiver_device_attach() to quiver_device_detach(). The ops are
  * this device's own copy, so that a struct device leads back here.
  */
@@ -78,19 +101,22 @@ struct quiver_device {
 	u32 generation;
 	bool bound;			/* holds a reference on this module */
 	bool dead;			/* the host dropped all mappings by itself */
-	bool failing;			/* the last map failed, and was logged */
 	const struct dma_map_ops ops;
 	const struct dma_map_ops *saved_ops;
 	struct quiver_space space;
+	struct hlist_node peer;		/* in quiver.peers */
 	atomic64_t failures[QUIVER_FAILURES];
+	struct quiver_episode episode;
 	struct ratelimit_state ratelimit;
 	struct dentry *debugfs;
 	struct quiver_faults *faults;
+	struct delayed_work idle;	/* idle.c */
+	u64 idle_operations;		/* of the space, at its last tick */
 };
 
 /* main.c: the module's parameters, checked at load. */
 const struct quiver_policy *quiver_param_policy(void);
-size_t quiver_param_release_batch(void);
+bool quiver_param_strict(void);
 
 /*
  * queue.c. setup: -ENOMEM, or -EIO when the device refuses a queue. teardown
@@ -100,7 +126,7 @@ int quiver_queues_setup(struct quiver *quiver);
 void quiver_queues_teardown(struct quiver *quiver);
 
 /* Its context is a struct quiver_device. */
-extern const struct quiver_transport quiver_queue_transport;
+const struct quiver_transport *quiver_queue_transport(const struct quiver *quiver);
 
 /*
  * bus.c. start: attaches what is on the bus without a driver, watches what
@@ -130,14 +156,28 @@ bool quiver_device_suitable(struct pci_dev *pdev);
 void quiver_device_claim_ops(struct quiver_device *qdev);
 /* Whether the host still has what it granted. */
 bool quiver_device_current(struct quiver_device *qdev);
+/* Releases all windows without a user. Any context; the device stays attached meanwhile. */
+void quiver_device_flush(struct quiver_device *qdev);
+/*
+ * The same for other devices of the same quiver, as far as it can help this one,
+ * and for a bounded number of windows. Any context. False: they had none.
+ */
+bool quiver_device_relieve(struct quiver_device *qdev);
+
+/* idle.c: while attached. stop waits for a flush. */
+void quiver_idle_start(struct quiver_device *qdev);
+void quiver_idle_stop(struct quiver_device *qdev);
 
 /* dma_ops.c, any context. Every device has a copy of the ops. */
 extern const struct dma_map_ops quiver_dma_ops;
 
-/* Maps [phys, phys + size) within mask; a failure is reported. */
+/*
+ * Maps [phys, phys + size) within mask; a failure is reported. vital: if it is
+ * small, it may take of the host's reserve.
+ */
 int quiver_dma_map(struct quiver_device *qdev, phys_addr_t phys, size_t size, u64 mask,
-		   dma_addr_t *iova);
-void quiver_dma_unmap(struct quiver_device *qdev, dma_addr_t iova);
+		   bool vital, dma_addr_t *iova);
+void quiver_dma_unmap(struct quiver_device *qdev, dma_addr_t iova, size_t size);
 
 /* coherent.c: callbacks of quiver_dma_ops. */
 void *quiver_coherent_alloc(struct device *dev, size_t size, dma_addr_t *iova, gfp_t gfp,
@@ -153,15 +193,11 @@ int quiver_coherent_mmap(struct device *dev, struct vm_area_struct *vma, void *a
 int quiver_coherent_get_sgtable(struct device *dev, struct sg_table *table, void *address,
 				dma_addr_t iova, size_t size, unsigned long attrs);
 
-/* report.c, any context. */
+/* report.c; failure and bad_unmap in any context. exit: after the last failure; may sleep. */
+void quiver_report_init(struct quiver_device *qdev);
+void quiver_report_exit(struct quiver_device *qdev);
 void quiver_report_failure(struct quiver_device *qdev, int error, size_t size);
 void quiver_report_bad_unmap(struct quiver_device *qdev, dma_addr_t iova);
-
-static inline void quiver_report_success(struct quiver_device *qdev)
-{
-	if (unlikely(READ_ONCE(qdev->failing)))
-		WRITE_ONCE(qdev->failing, false);
-}
 
 static inline struct quiver_device *quiver_device_of(struct device *dev)
 {

@@ -5,8 +5,8 @@
 struct pci_dev;
 
 /*
- * Windows of the device that the host still maps, after releasing those that
- * only wait for it; -ENODEV when quiver does not serve the device. For tests
+ * Windows of the device that the host still maps, after releasing those
+ * that nobody uses; -ENODEV when quiver does not serve the device. For tests
  * that must see nothing left behind. Any context; no driver may bind or unbind
  * meanwhile.
  */

@@ -40,9 +40,9 @@ struct quiver_trace {
 };
 
 /*
- * Reads a file. -errno of opening or reading it; -EINVAL: not a trace, with
- * *line the first wrong line (an unmap of what is not mapped included); -ENOMEM.
- * On an error *trace is empty.
+ * Reads a file. -errno of opening or reading it; -EIO: damaged or cut short as
+ * gzip; -EINVAL: not a trace, with *line the first wrong line (an unmap of what
+ * is not mapped included), else 0; -ENOMEM. On an error *trace is empty.
  */
 int quiver_trace_load(const char *path, struct quiver_trace *trace, size_t *line);
 void quiver_trace_free(struct quiver_trace *trace);

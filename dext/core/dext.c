@@ -14,19 +14,47 @@ static void read_identity(struct quiver_dext *dext)
 	dext->refused = dext->class_revision >> 24 == CLASS_MULTIMEDIA;
 }
 
-int quiver_dext_new(const struct quiver_dext_ops *ops, void *shell, uint32_t address,
-		    struct quiver_dext **out)
+static uint64_t smaller(uint64_t a, uint64_t b)
 {
-	struct quiver_dext *dext = ops->allocate(shell, sizeof(*dext));
-	uint64_t bytes = QUIVER_DART_BYTES / 100 * (100 - QUIVER_MARGIN_PERCENT);
+	return a < b ? a : b;
+}
 
+static struct quiver_amount own_limits(struct quiver_dext_limits asked)
+{
+	uint64_t bytes = smaller(asked.bytes,
+				 QUIVER_DART_BYTES / 100 * (100 - QUIVER_MARGIN_PERCENT));
+
+	return (struct quiver_amount){
+		.bytes = bytes - bytes % QUIVER_DART_GRANULE,
+		.mappings = smaller(asked.mappings, QUIVER_DART_MAPPINGS - QUIVER_MARGIN_MAPPINGS),
+	};
+}
+
+/* All of it may be used: what is kept for whom is the host's business. */
+static void open_budget(struct quiver_dext *dext, struct quiver_amount limit)
+{
+	const struct quiver_amount no_reserve = { 0, 0 };
+
+	quiver_budget_init(&dext->budget, &dext->account, 1);
+	quiver_budget_set_limit(&dext->budget, limit, no_reserve);
+	quiver_budget_attach(&dext->budget, 0);
+}
+
+int quiver_dext_new(const struct quiver_dext_ops *ops, void *shell, uint32_t address,
+		    struct quiver_dext_limits limits, struct quiver_dext **out)
+{
+	struct quiver_amount limit = own_limits(limits);
+	struct quiver_dext *dext;
+
+	if (!limit.bytes || !limit.mappings)
+		return -EINVAL;
+	dext = ops->allocate(shell, sizeof(*dext));
 	if (!dext)
 		return -ENOMEM;
 	dext->ops = ops;
 	dext->shell = shell;
 	dext->address = address;
-	quiver_budget_init(&dext->budget, bytes - bytes % QUIVER_DART_GRANULE,
-			   QUIVER_DART_MAPPINGS - QUIVER_MARGIN_MAPPINGS);
+	open_budget(dext, limit);
 	quiver_registry_init(&dext->registry);
 
 	read_identity(dext);
@@ -118,17 +146,17 @@ int quiver_dext_stats(struct quiver_dext *dext, const void *client,
 	if (!quiver_dext_owned_by(dext, client))
 		return -EPERM;
 	memset(stats, 0, sizeof(*stats));
-	stats->bytes_limit = budget->bytes_limit;
-	stats->bytes = budget->bytes;
-	stats->bytes_peak = budget->bytes_peak;
-	stats->mappings_limit = budget->mappings_limit;
-	stats->mappings = budget->mappings;
-	stats->mappings_peak = budget->mappings_peak;
+	stats->bytes_limit = budget->bytes.limit;
+	stats->bytes = budget->bytes.used;
+	stats->bytes_peak = budget->bytes.peak;
+	stats->mappings_limit = budget->mappings.limit;
+	stats->mappings = budget->mappings.used;
+	stats->mappings_peak = budget->mappings.peak;
 	stats->granule = QUIVER_DART_GRANULE;
 	stats->maps = dext->maps;
 	stats->unmaps = dext->unmaps;
-	stats->refused_bytes = budget->refused_bytes;
-	stats->refused_mappings = budget->refused_mappings;
+	stats->refused_bytes = dext->account.refused[QUIVER_REFUSAL_BYTES];
+	stats->refused_mappings = dext->account.refused[QUIVER_REFUSAL_MAPPINGS];
 	stats->failed = dext->failed;
 	stats->interrupts = __atomic_load_n(&dext->interrupts, __ATOMIC_RELAXED);
 	stats->wakeups = __atomic_load_n(&dext->wakeups, __ATOMIC_RELAXED);

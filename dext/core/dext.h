@@ -22,7 +22,10 @@
 extern "C" {
 #endif
 
-/* DART's limits as far as they are known, and how far below them we stay [D7]. */
+/*
+ * DART's limits as far as they are known, and how far below them we stay [D7].
+ * No setting raises them: a Mac that had less would find out by a panic.
+ */
 #define QUIVER_DART_BYTES	(1536ull << 20)		/* [D1] */
 #define QUIVER_DART_MAPPINGS	65536u			/* [D2] */
 #define QUIVER_DART_GRANULE	16384u			/* [D4] */
@@ -47,6 +50,11 @@ struct quiver_dext_grant {
 	void *memory, *command;
 	uint32_t segments;
 	uint64_t iova, length;		/* of the first segment */
+};
+
+/* What may be mapped at once. Whole granules of bytes count, and at most our own limits. */
+struct quiver_dext_limits {
+	uint64_t bytes, mappings;	/* UINT64_MAX: nobody knows better */
 };
 
 enum quiver_dext_reset_method {
@@ -85,11 +93,12 @@ struct quiver_dext_ops {
 
 /*
  * The device must be open and is read here; address: bus << 8 | devfn, for the
- * user. -ETIMEDOUT: it does not answer.
+ * user. -ETIMEDOUT: it does not answer. -EINVAL: limits that leave nothing to
+ * map. -ENOMEM.
  * quiver_dext_delete() stops the device and drops all that is left.
  */
 int quiver_dext_new(const struct quiver_dext_ops *ops, void *shell, uint32_t address,
-		    struct quiver_dext **out);
+		    struct quiver_dext_limits limits, struct quiver_dext **out);
 void quiver_dext_delete(struct quiver_dext *dext);
 
 void quiver_dext_identify(const struct quiver_dext *dext, struct quiver_dext_identity *identity);

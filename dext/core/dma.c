@@ -2,6 +2,7 @@
 #include "dext/core/internal.h"
 
 #define GRANULE_SHIFT 14
+#define ACCOUNT 0
 
 static struct quiver_dext_mapping *mapping_of(struct quiver_mapping *node)
 {
@@ -71,7 +72,7 @@ static enum quiver_dext_dma_code map(struct quiver_dext *dext,
 
 	if (!map_valid(entry))
 		return QUIVER_DEXT_S_INVAL;
-	err = quiver_budget_reserve(&dext->budget, entry->length);
+	err = quiver_budget_take(&dext->budget, ACCOUNT, entry->length, false);
 	if (err)
 		return refusal(err);
 
@@ -88,7 +89,7 @@ static enum quiver_dext_dma_code map(struct quiver_dext *dext,
 free_mapping:
 	dext->ops->release(dext->shell, mapping, sizeof(*mapping));
 release_budget:
-	quiver_budget_release(&dext->budget, entry->length);
+	quiver_budget_release(&dext->budget, ACCOUNT, entry->length);
 	return code;
 }
 
@@ -101,7 +102,7 @@ static int remove_mapping(struct quiver_dext *dext, struct quiver_mapping *node)
 	quiver_registry_remove(&dext->registry, node);
 	err = dext->ops->unmap(dext->shell, &mapping->grant);
 	dext->ops->release(dext->shell, mapping, sizeof(*mapping));
-	quiver_budget_release(&dext->budget, length);
+	quiver_budget_release(&dext->budget, ACCOUNT, length);
 	dext->unmaps++;
 	return err;
 }

@@ -46,7 +46,8 @@ struct quiver_dext {
 	bool bar_present[QUIVER_DEXT_BARS];
 	uint8_t writable[QUIVER_CONFIG_SIZE];	/* bits that a client may write [H9] */
 
-	struct quiver_budget budget;
+	struct quiver_budget budget;	/* of this device alone: one account, no reserve */
+	struct quiver_account account;
 	struct quiver_registry registry;
 	uint64_t maps, unmaps, failed, calls;
 	uint64_t interrupts, wakeups;	/* atomic: see quiver_dext_interrupt() */

@@ -21,6 +21,15 @@
 #define QUIVER_DEXT_VECTORS_MAX	2048		/* MSI-X' own limit */
 
 /*
+ * Numbers in the registry that a Mac with less than [D1 D2] is told by: of the
+ * driver itself (its personality in Info.plist) or of anything above it. They
+ * are what the dext maps at most, without a margin. Higher ones than its own
+ * have no effect; one that is 0, or no number, keeps it from starting.
+ */
+#define QUIVER_DEXT_KEY_BYTES	"QuiverLimitBytes"
+#define QUIVER_DEXT_KEY_MAPPINGS "QuiverLimitMappings"
+
+/*
  * Selectors, with what IOKit's dispatch table checks of each: scalars in,
  * struct in, scalars out, struct out.
  */
@@ -168,7 +177,10 @@ struct quiver_dext_dma_result {
 	struct quiver_dext_dma_status entry[QUIVER_DEXT_DMA_MAX];
 };
 
-/* Limits are below DART's own by a margin that the dext keeps [D1 D2 D7]. */
+/*
+ * Limits are those that the dext enforces: below DART's own by a margin
+ * [D1 D2 D7], or lower if the registry says so.
+ */
 struct quiver_dext_stats {
 	__u64 bytes_limit, bytes, bytes_peak;
 	__u64 mappings_limit, mappings, mappings_peak;

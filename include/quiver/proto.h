@@ -53,7 +53,8 @@ struct quiver_regs {
 
 /* Feature bits. A driver that accepts a bit that is not offered gets FAILED. */
 #define QUIVER_F_STATUS_PAGE	0	/* BAR 2 holds struct quiver_status_page */
-#define QUIVER_FEATURES_ALL	(1ull << QUIVER_F_STATUS_PAGE)
+#define QUIVER_F_BUDGET		1	/* entries may have QUIVER_DMA_VITAL */
+#define QUIVER_FEATURES_ALL	(1ull << QUIVER_F_STATUS_PAGE | 1ull << QUIVER_F_BUDGET)
 
 /* quiver_regs.status. Writing 0 resets: queues disabled, devices detached. */
 #define QUIVER_STATUS_DRIVER_OK	(1u << 0)	/* written by the driver */
@@ -110,7 +111,15 @@ struct quiver_dma_entry {
 
 #define QUIVER_DMA_READ		(1u << 0)	/* the device reads memory */
 #define QUIVER_DMA_WRITE	(1u << 1)	/* the device writes memory */
-#define QUIVER_DMA_FLAGS	(QUIVER_DMA_READ | QUIVER_DMA_WRITE)
+#define QUIVER_DMA_VITAL	(1u << 2)	/* may borrow; wants QUIVER_F_BUDGET */
+#define QUIVER_DMA_FLAGS	(QUIVER_DMA_READ | QUIVER_DMA_WRITE | QUIVER_DMA_VITAL)
+
+/*
+ * A vital map is one that the driver cannot recover without: a ring, a fence, a
+ * command buffer. Larger ones count as ordinary, whatever their flag, so that a
+ * guest which calls everything vital gains next to nothing by it.
+ */
+#define QUIVER_DMA_VITAL_MAX	(64u << 10)	/* bytes */
 
 /*
  * Entries of a batch run in order and each stands alone: one that fails does
@@ -123,8 +132,8 @@ enum quiver_wire_status {
 	QUIVER_S_NODEV		= 3,	/* no such device, or not attached */
 	QUIVER_S_FAULT		= 4,	/* gpa range is not guest RAM */
 	QUIVER_S_NOENT		= 5,	/* unmap of what is not mapped */
-	QUIVER_S_BYTES		= 6,	/* refused: byte limit [D1] */
-	QUIVER_S_MAPPINGS	= 7,	/* refused: mapping limit [D2] */
+	QUIVER_S_BYTES		= 6,	/* refused: too few bytes left [D1] */
+	QUIVER_S_MAPPINGS	= 7,	/* refused: too few mappings left [D2] */
 	QUIVER_S_IO		= 8,	/* the host could not, and nothing is mapped */
 	QUIVER_S_GONE		= 9,	/* the device was unplugged or is being reset */
 };
@@ -137,22 +146,47 @@ enum quiver_wire_status {
 #define QUIVER_BAR_STATUS	2
 #define QUIVER_STATUS_SIZE	0x4000
 
+/* How full it is: of bytes or mappings, whichever is fuller. */
+enum quiver_pressure {
+	QUIVER_PRESSURE_NONE		= 0,
+	QUIVER_PRESSURE_LOW		= 1,	/* 75 % of a limit are used */
+	QUIVER_PRESSURE_MEDIUM		= 2,	/* 90 % */
+	QUIVER_PRESSURE_CRITICAL	= 3,	/* maps are refused, or the reserve is drawn upon */
+};
+
 struct quiver_budget_page {
 	__le64 bytes_limit;
-	__le64 bytes_used;
+	__le64 bytes_reserve;		/* of the limit; only vital maps may borrow from it */
+	__le64 bytes_borrowed;		/* of the reserve */
+	__le64 bytes_guarantee;		/* to each attached device */
+	__le64 bytes_used;		/* borrowed ones too */
+	__le64 bytes_peak;
 	__le64 mappings_limit;
+	__le64 mappings_reserve;
+	__le64 mappings_borrowed;
+	__le64 mappings_guarantee;
 	__le64 mappings_used;
+	__le64 mappings_peak;
+	__le64 pressure;		/* enum quiver_pressure */
+	__le64 reserved[3];
 };
 
 struct quiver_device_counters {
 	__le64 bytes;			/* mapped now */
-	__le64 mappings;		/* live now */
-	__le64 maps;			/* granted since attach */
+	__le64 bytes_peak;		/* since attach, as all that follow */
+	__le64 bytes_room;		/* what ordinary maps could still get, now */
+	__le64 mappings;
+	__le64 mappings_peak;
+	__le64 mappings_room;
+	__le64 maps;			/* granted */
 	__le64 unmaps;
-	__le64 refused;			/* by the budget */
+	__le64 refused_bytes;		/* the limit of bytes would be exceeded [D1] */
+	__le64 refused_mappings;	/* the limit of mappings would be [D2] */
+	__le64 refused_reserve;		/* only the reserve had room for it */
+	__le64 refused_share;		/* other devices' guarantees want it */
 	__le64 failed;			/* malformed, fault, noent, io */
 	__le64 interrupts;		/* delivered to the guest */
-	__le64 reserved;
+	__le64 reserved[2];
 };
 
 struct quiver_status_page {
@@ -160,7 +194,7 @@ struct quiver_status_page {
 	__le64 doorbells;
 	__le64 entries;
 	__le64 guest_errors;		/* accesses and entries that no driver should make */
-	__le64 reserved[57];
+	__le64 reserved[45];
 	struct quiver_device_counters device[QUIVER_MAX_DEVICES];
 };
 
@@ -168,8 +202,8 @@ static_assert(sizeof(struct quiver_regs) == 64, "wire size");
 static_assert(sizeof(struct quiver_queue_regs) == QUIVER_STRIDE, "wire size");
 static_assert(sizeof(struct quiver_device_regs) == QUIVER_STRIDE, "wire size");
 static_assert(sizeof(struct quiver_dma_entry) == 32, "wire size");
-static_assert(sizeof(struct quiver_budget_page) == 32, "wire size");
-static_assert(sizeof(struct quiver_device_counters) == 64, "wire size");
+static_assert(sizeof(struct quiver_budget_page) == 128, "wire size");
+static_assert(sizeof(struct quiver_device_counters) == 128, "wire size");
 static_assert(offsetof(struct quiver_status_page, device) == 512, "wire offset");
 static_assert(sizeof(struct quiver_status_page) <= QUIVER_STATUS_SIZE, "wire size");
 static_assert(QUIVER_QUEUES_OFFSET + QUIVER_MAX_QUEUES * QUIVER_STRIDE <= QUIVER_DEVICES_OFFSET,

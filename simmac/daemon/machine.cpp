@@ -75,17 +75,19 @@ static void start_driver(unit *unit)
 }
 
 static int add_unit(struct machine &machine, const std::string &spec,
-		    const struct simmac_dart_config *dart)
+		    const struct options &options)
 {
 	std::unique_ptr<unit> added(new unit);
 	unsigned int bus = FIRST_BUS + static_cast<unsigned int>(machine.units.size());
-	int error = simmac_device_new(spec.c_str(), dart, &added->device);
+	int error = simmac_device_new(spec.c_str(), &options.dart, &added->device);
 
 	if (error) {
 		fprintf(stderr, "simmacd: %s: %s\n", spec.c_str(), strerror(-error));
 		return error;
 	}
 	added->pci = simmac_pci_device(added->device, static_cast<uint16_t>(bus << 8));
+	if (added->pci)
+		added->pci->ServiceState()->properties = options.properties;
 	added->personality = added->pci ? find_personality(added->device) : NULL;
 	if (added->personality)
 		start_driver(added.get());
@@ -98,7 +100,7 @@ int machine_start(struct machine &machine, const struct options &options)
 	int error = 0;
 
 	for (const std::string &spec : options.devices) {
-		error = add_unit(machine, spec, &options.dart);
+		error = add_unit(machine, spec, options);
 		if (error)
 			break;
 	}

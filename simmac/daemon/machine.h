@@ -17,6 +17,7 @@ struct options {
 	std::string socket, report, state;
 	std::vector<std::string> devices;
 	struct simmac_dart_config dart;
+	std::map<std::string, std::string> properties;	/* of each device's nub */
 };
 
 struct unit {

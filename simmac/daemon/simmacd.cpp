@@ -9,14 +9,17 @@
 #include <string.h>
 
 #include "machine.h"
+#include "quiver/dext_abi.h"
 #include "simmac/panic.h"
 
 static const char usage[] =
 	"usage: simmacd --socket PATH --device SPEC... [OPTION...]\n"
 	"  --socket PATH            where clients find it: $QUIVER_SIMMAC\n"
 	"  --device SPEC            MODEL[,name=NAME][,option=value...]\n"
-	"  --limit-bytes N          DART: bytes that can be mapped for a device\n"
-	"  --limit-mappings N       DART: mappings that can be live\n"
+	"  --limit-bytes N          DART: bytes that can be mapped for a device; the\n"
+	"                           registry says so\n"
+	"  --limit-mappings N       DART: mappings that can be live; the same\n"
+	"  --property NAME=VALUE    of each device in the registry; NAME= takes it away\n"
 	"  --skew N                 DART: bytes by which addresses miss 2 MiB\n"
 	"  --seed N                 of DART's choices\n"
 	"  --segments N             that a DMA preparation comes back as\n"
@@ -32,7 +35,7 @@ static const char usage[] =
 enum option_value {
 	OPTION_SOCKET = 1, OPTION_DEVICE, OPTION_BYTES, OPTION_MAPPINGS, OPTION_SKEW, OPTION_SEED,
 	OPTION_SEGMENTS, OPTION_RESET, OPTION_FAIL, OPTION_DELAY, OPTION_REPORT, OPTION_STATE,
-	OPTION_STICKY, OPTION_HELP
+	OPTION_STICKY, OPTION_PROPERTY, OPTION_HELP
 };
 
 static const struct option long_options[] = {
@@ -40,6 +43,7 @@ static const struct option long_options[] = {
 	{ "device", required_argument, NULL, OPTION_DEVICE },
 	{ "limit-bytes", required_argument, NULL, OPTION_BYTES },
 	{ "limit-mappings", required_argument, NULL, OPTION_MAPPINGS },
+	{ "property", required_argument, NULL, OPTION_PROPERTY },
 	{ "skew", required_argument, NULL, OPTION_SKEW },
 	{ "seed", required_argument, NULL, OPTION_SEED },
 	{ "segments", required_argument, NULL, OPTION_SEGMENTS },
@@ -79,14 +83,30 @@ static bool calls(const char *text, void (*set)(const std::string &call, uint64_
 	return true;
 }
 
+/* NAME=VALUE; without a value there is no such property. */
+static bool property(struct options &options, const std::string &text)
+{
+	size_t equals = text.find('=');
+
+	if (equals == std::string::npos || !equals)
+		return false;
+	if (equals + 1 == text.size())
+		options.properties.erase(text.substr(0, equals));
+	else
+		options.properties[text.substr(0, equals)] = text.substr(equals + 1);
+	return true;
+}
+
 static bool apply_number(struct options &options, int option, uint64_t value)
 {
 	switch (option) {
 	case OPTION_BYTES:
 		options.dart.limit_bytes = value;
+		options.properties[QUIVER_DEXT_KEY_BYTES] = std::to_string(value);
 		return true;
 	case OPTION_MAPPINGS:
 		options.dart.limit_mappings = value;
+		options.properties[QUIVER_DEXT_KEY_MAPPINGS] = std::to_string(value);
 		return true;
 	case OPTION_SKEW:
 		options.dart.skew = value;
@@ -125,6 +145,8 @@ static bool apply(struct options &options, int option, const char *argument)
 	case OPTION_STICKY:
 		simmac_knobs.sticky_interrupts = true;
 		return true;
+	case OPTION_PROPERTY:
+		return property(options, argument);
 	case OPTION_FAIL:
 		return calls(argument, simmac_calls::fail);
 	case OPTION_DELAY:

@@ -72,6 +72,7 @@ struct IOService_IVars {
 	const simmac_personality *personality = NULL;
 	uint64_t id = 0;
 	std::string name;
+	std::map<std::string, std::string> properties;	/* text that reads as a number is one */
 	bool registered = false, stopped = false;
 };
 

@@ -14,10 +14,15 @@ FLAGS, ADDRESS, CONTROL, GENERATION = 0, 4, 8, 12
 PRESENT = 1
 
 MAP, UNMAP = 1, 2
-READ, WRITE = 1, 2
+READ, WRITE, VITAL = 1, 2, 4
+STATUS_PAGE, BUDGET = 1, 2  # features
 OK, PENDING, INVAL, NODEV, FAULT, NOENT, BYTES, MAPPINGS, IO, GONE = range(10)
 
 GRANULE = 16384
+VITAL_MAX = 65536
+
+# The status page
+GUEST_ERRORS = 144
 BATCH = RAM_BASE + (16 << 20)  # of queue 0; each has room of its own behind it
 BATCH_STRIDE = 1 << 18
 
@@ -60,9 +65,9 @@ class Driver:
         self.record(device, CONTROL, 0)
         return self.record(device, CONTROL)
 
-    def ready(self, device=0):
+    def ready(self, device=0, features=0):
         """Everything up: what most tests begin with."""
-        self.start()
+        self.start(features)
         self.enable()
         self.attach(device)
         return self
@@ -88,7 +93,10 @@ class Driver:
         return struct.unpack("<Q", self.qemu.get(self.dma.bar[2] + offset, 8))[0]
 
     def errors(self):
-        return self.counter(48)
+        return self.counter(GUEST_ERRORS)
+
+    def stats(self):
+        return self.qemu.property("dma", "stats")
 
     def mappings(self):
         return self.qemu.property("dma", "mappings")

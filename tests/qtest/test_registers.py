@@ -23,7 +23,7 @@ def bench(**kwargs):
 def says_who_it_is(b):
     assert b.dma.read(0) == 0x51561234
     expected = {MAGIC: 0x52565551, QUEUES: 64, DEVICES: 64, GRANULE_SHIFT: 14,
-                DEVICE_FEATURES: 1, DEVICE_FEATURES + 4: 0, ENTRIES_MAX: 4096, STATUS: 0}
+                DEVICE_FEATURES: 3, DEVICE_FEATURES + 4: 0, ENTRIES_MAX: 4096, STATUS: 0}
     for reg, value in expected.items():
         assert b.dma.load(0, reg) == value, hex(reg)
     assert Driver(b).errors() == 0
@@ -31,14 +31,15 @@ def says_who_it_is(b):
 
 @bench()
 def features_that_are_offered_are_accepted(b):
-    assert Driver(b).start(features=1) == DRIVER_OK
-    assert b.dma.load(0, DRIVER_FEATURES) == 1
+    for features in range(4):
+        assert Driver(b).start(features) == DRIVER_OK
+        assert b.dma.load(0, DRIVER_FEATURES) == features
 
 
 @bench()
 def a_feature_that_is_not_offered_fails_until_reset(b):
     driver = Driver(b)
-    for word, bit in ((0, 2), (0, 1 << 31), (4, 1)):
+    for word, bit in ((0, 4), (0, 1 << 31), (4, 1)):
         driver.dma.store(0, STATUS, 0)
         driver.dma.store(0, DRIVER_FEATURES + word, bit)
         driver.dma.store(0, STATUS, DRIVER_OK)

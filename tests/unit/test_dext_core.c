@@ -37,7 +37,7 @@ static void a_silent_device_is_not_claimed(void **unused)
 	assert_int_equal(quiver_dext_claim(dext, &client_a), 0);
 	fake_delete(dext);
 	fake.silent = true;
-	assert_int_equal(quiver_dext_new(&fake_ops, NULL, 0, &dext), -ETIMEDOUT);
+	assert_int_equal(quiver_dext_new(&fake_ops, NULL, 0, fake_limits, &dext), -ETIMEDOUT);
 	assert_int_equal(fake.allocated, 0);
 }
 

@@ -153,11 +153,13 @@ int fake_set_up(void **state)
 	return 0;
 }
 
+const struct quiver_dext_limits fake_limits = { UINT64_MAX, UINT64_MAX };
+
 struct quiver_dext *fake_new(void)
 {
 	struct quiver_dext *dext = NULL;
 
-	assert_int_equal(quiver_dext_new(&fake_ops, NULL, 0x3000, &dext), 0);
+	assert_int_equal(quiver_dext_new(&fake_ops, NULL, 0x3000, fake_limits, &dext), 0);
 	return dext;
 }
 

@@ -37,6 +37,7 @@ extern struct fake {
 
 extern const int client_a, client_b;
 extern const struct quiver_dext_ops fake_ops;
+extern const struct quiver_dext_limits fake_limits;	/* none of its own */
 
 /* Of cmocka: a GPU with FLR and MSI. */
 int fake_set_up(void **state);

@@ -110,6 +110,7 @@ static const struct fault {
 	{ "IOService::Start", STEP_MATCH },
 	{ "IOPCIDevice::Open", STEP_MATCH },
 	{ "IOPCIDevice::GetBusDeviceFunction", STEP_MATCH },
+	{ "IOService::SearchProperty", STEP_MATCH },
 	{ "IOService::RegisterService", STEP_MATCH },
 	{ "IOService::Create", STEP_OPEN },
 	{ "OSData::withCapacity", STEP_IDENTIFY },

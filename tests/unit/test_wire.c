@@ -15,9 +15,17 @@ static bool whole_granules(uint64_t start, uint64_t length)
 	       start % MODEL_GRANULE == 0 && length % MODEL_GRANULE == 0;
 }
 
-static enum quiver_wire_status expected(const struct quiver_dma_entry *e)
+#define BUDGET (1ull << QUIVER_F_BUDGET)
+
+/* Read, write, both; and with the feature, each of them vital. */
+static bool map_flags(uint8_t flags, uint64_t features)
 {
-	bool map = e->op == 1 && e->flags >= 1 && e->flags <= 3 && whole_granules(e->gpa, e->length);
+	return (flags >= 1 && flags <= 3) || (features & BUDGET && flags >= 5 && flags <= 7);
+}
+
+static enum quiver_wire_status expected(const struct quiver_dma_entry *e, uint64_t features)
+{
+	bool map = e->op == 1 && map_flags(e->flags, features) && whole_granules(e->gpa, e->length);
 	bool unmap = e->op == 2 && e->flags == 0 && e->gpa == 0 && whole_granules(e->iova, e->length);
 
 	if (!map && !unmap)
@@ -25,7 +33,7 @@ static enum quiver_wire_status expected(const struct quiver_dma_entry *e)
 	return e->device < DEVICES ? QUIVER_S_OK : QUIVER_S_NODEV;
 }
 
-static void check(const struct quiver_dma_entry *entry)
+static void check_with(const struct quiver_dma_entry *entry, uint64_t features)
 {
 	struct quiver_wire_request request, untouched;
 	const struct quiver_dma_entry before = *entry;
@@ -33,8 +41,8 @@ static void check(const struct quiver_dma_entry *entry)
 
 	memset(&request, 0xa5, sizeof(request));
 	memset(&untouched, 0xa5, sizeof(untouched));
-	status = quiver_wire_decode(entry, MODEL_SHIFT, DEVICES, &request);
-	assert_int_equal(status, expected(entry));
+	status = quiver_wire_decode(entry, MODEL_SHIFT, DEVICES, features, &request);
+	assert_int_equal(status, expected(entry, features));
 	assert_memory_equal(entry, &before, sizeof(before));
 	if (status) {
 		assert_memory_equal(&request, &untouched, sizeof(request));
@@ -50,6 +58,14 @@ static void check(const struct quiver_dma_entry *entry)
 		assert_int_equal(request.iova.start, entry->iova);
 		assert_int_equal(request.iova.length, entry->length);
 	}
+}
+
+static void check(const struct quiver_dma_entry *entry)
+{
+	check_with(entry, 0);
+	check_with(entry, BUDGET);
+	check_with(entry, ~BUDGET);
+	check_with(entry, QUIVER_FEATURES_ALL);
 }
 
 static void valid_entries(struct quiver_dma_entry entry[3])
@@ -68,7 +84,7 @@ static void what_is_encoded_is_decoded(void **state)
 
 	valid_entries(entry);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(expected(&entry[i]), QUIVER_S_OK);
+		assert_int_equal(expected(&entry[i], 0), QUIVER_S_OK);
 		assert_int_equal(entry[i].status, QUIVER_S_PENDING);
 		check(&entry[i]);
 	}
@@ -80,6 +96,33 @@ static void what_is_encoded_is_decoded(void **state)
 	assert_int_equal(entry[2].op, QUIVER_OP_UNMAP);
 	assert_int_equal(entry[2].iova, 0 - MODEL_GRANULE);
 	assert_int_equal(entry[2].gpa, 0);
+}
+
+/* A driver that has not accepted the feature cannot call anything vital. */
+static void vital_wants_its_feature(void **state)
+{
+	struct quiver_wire_request request;
+	struct quiver_dma_entry entry;
+
+	quiver_wire_encode_map(&entry, 0, (struct quiver_range){ 0, MODEL_GRANULE },
+			       QUIVER_DMA_READ | QUIVER_DMA_VITAL);
+	assert_int_equal(entry.flags, 5);
+	assert_int_equal(quiver_wire_decode(&entry, MODEL_SHIFT, 1, 2, &request), QUIVER_S_OK);
+	assert_int_equal(request.flags, 5);
+	assert_int_equal(quiver_wire_decode(&entry, MODEL_SHIFT, 1, 1, &request), QUIVER_S_INVAL);
+	/* Vital is no direction. */
+	entry.flags = QUIVER_DMA_VITAL;
+	assert_int_equal(quiver_wire_decode(&entry, MODEL_SHIFT, 1, 2, &request), QUIVER_S_INVAL);
+}
+
+static void every_pressure_has_its_name(void **state)
+{
+	assert_string_equal(quiver_wire_pressure_name(0), "none");
+	assert_string_equal(quiver_wire_pressure_name(1), "low");
+	assert_string_equal(quiver_wire_pressure_name(2), "medium");
+	assert_string_equal(quiver_wire_pressure_name(3), "critical");
+	assert_string_equal(quiver_wire_pressure_name(4), "unknown");
+	assert_string_equal(quiver_wire_pressure_name(UINT64_MAX), "unknown");
 }
 
 static void every_bit_flipped(void **state)
@@ -178,9 +221,9 @@ static void other_granules_are_checked(void **state)
 	struct quiver_dma_entry entry;
 
 	quiver_wire_encode_map(&entry, 0, (struct quiver_range){ 0x1000, 0x3000 }, 1);
-	assert_int_equal(quiver_wire_decode(&entry, 12, 1, &request), QUIVER_S_OK);
-	assert_int_equal(quiver_wire_decode(&entry, 13, 1, &request), QUIVER_S_INVAL);
-	assert_int_equal(quiver_wire_decode(&entry, 12, 0, &request), QUIVER_S_NODEV);
+	assert_int_equal(quiver_wire_decode(&entry, 12, 1, 0, &request), QUIVER_S_OK);
+	assert_int_equal(quiver_wire_decode(&entry, 13, 1, 0, &request), QUIVER_S_INVAL);
+	assert_int_equal(quiver_wire_decode(&entry, 12, 0, 0, &request), QUIVER_S_NODEV);
 }
 
 static void every_status_has_its_errno(void **state)
@@ -216,6 +259,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_encoded_is_decoded),
+		cmocka_unit_test(vital_wants_its_feature),
+		cmocka_unit_test(every_pressure_has_its_name),
 		cmocka_unit_test(every_bit_flipped),
 		cmocka_unit_test(every_pair_of_fields_mutated),
 		cmocka_unit_test(entries_at_random),

@@ -11,13 +11,15 @@
 VM=$QUIVER_TOP/tests/vm
 VM_BUILD=$QUIVER_BUILD/vm
 VM_SLICE_SIZES=(2 4 16)		# MiB; guests write 16 slices
+VM_TRACE_NAMES=(ctx8 llm serve)	# of tests/traces, that guests replay: they fit in 3 GiB, and take half a minute
 
 VM_LANE=6.12
-VM_POLICY=pages
+VM_POLICY=planner
 VM_CPUS=2
 VM_MEMORY=1G
 VM_SLICE_MIB=16			# one of the sizes
 VM_FAULT=
+VM_STRICT=
 VM_SCENARIO=
 VM_APPEND=()			# more words for the guest's command line
 VM_OPTIONS=()			# more options of quiver run
@@ -60,27 +62,53 @@ vm_pcitest() {
 # The modules of the lane, or a build of them that can lie.
 vm_modules() {
 	VM_MODULES=$QUIVER_BUILD/guest/$VM_LANE$1
-	newer "$VM_MODULES/quiver.ko" "$QUIVER_TOP"/{guest,core,include,tests/vm/kmod} || {
+	newer "$VM_MODULES/quiver.ko" "$QUIVER_TOP"/{guest,core,include,tests/sequence,tests/vm/kmod} || {
 		"$QUIVER_TOP/scripts/module" "$VM_LANE" "$VM_MODULES" ${1:+QUIVER_FAULTS=1}
 		# Up to date, even if what was changed makes no difference
 		touch "$VM_MODULES/quiver.ko"
 	}
 }
 
+# The part of quiver(1) that runs in a guest
+vm_quiver() {
+	newer "$QUIVER_BUILD/guest/quiver" "$QUIVER_TOP"/{cli,core,include,meson.build,meson_options.txt,scripts/guest} || {
+		"$QUIVER_TOP/scripts/guest"
+		touch "$QUIVER_BUILD/guest/quiver"
+	}
+}
+
+# Traces, placed in memory, for the guests that replay them
+vm_traces() {
+	local name trace placed
+
+	VM_TRACES=()
+	[[ $VM_SCENARIO = replay ]] || return 0
+	make_dir "$VM_BUILD/traces"
+	for name in "${VM_TRACE_NAMES[@]}"; do
+		trace=$QUIVER_TOP/tests/traces/$name.trace.gz
+		placed=$VM_BUILD/traces/$name
+		newer "$placed" "$trace" "$VM/place-trace" || "$VM/place-trace" "$trace" "$placed" >/dev/null
+		VM_TRACES+=("$placed")
+	done
+}
+
 vm_initrd() {
 	local out=$VM_BUILD/initrd-$VM_LANE$1 file files=()
 
+	((${#VM_TRACES[@]} == 0)) || out+=-traces
 	VM_INITRD=$out
 	! newer "$out" "$VM"/{guest,scenario} "$VM_BUILD"/slices-* "$VM_BUILD/pcitest" "$VM_MODULES"/*.ko \
-		"$QUIVER_TOP/scripts/initrd" "$VM_KERNEL/version" || return 0
-	for file in "$VM"/{guest,scenario}/* "$VM_BUILD"/slices-*; do
+		"$QUIVER_BUILD/guest/quiver" "${VM_TRACES[@]}" "$QUIVER_TOP/scripts/initrd" "$VM_KERNEL/version" || return 0
+	for file in "$VM"/{guest,scenario}/* "$VM_BUILD"/slices-* "${VM_TRACES[@]}"; do
 		case $file in
 		*/guest/init) files+=("init=$file") ;;
 		*/scenario/*) files+=("quiver/scenario/${file##*/}=$file") ;;
+		*/traces/*) files+=("quiver/traces/${file##*/}=$file") ;;
 		*) files+=("quiver/${file##*/}=$file") ;;
 		esac
 	done
-	"$QUIVER_TOP/scripts/initrd" "$VM_LANE" "$out" "${files[@]}" "quiver/pcitest=$VM_BUILD/pcitest" "$VM_MODULES"/*.ko
+	"$QUIVER_TOP/scripts/initrd" "$VM_LANE" "$out" "${files[@]}" "quiver/pcitest=$VM_BUILD/pcitest" \
+		"bin/quiver=$QUIVER_BUILD/guest/quiver" "$VM_MODULES"/*.ko
 }
 
 # All that VM_LANE and VM_FAULT ask for; quick when it is there. One process at a time.
@@ -94,12 +122,28 @@ vm_prepare() {
 	VM_ROOTFS=$("$QUIVER_TOP/scripts/rootfs")
 	vm_payload
 	vm_pcitest
+	vm_quiver
 	vm_modules "$kind"
+	vm_traces
 	vm_initrd "$kind"
+	vm_reserve
 	unlock
 }
 
 # --- a run --------------------------------------------------------------------------------------
+
+# Memory for the guest, and a block of it for the traces' or the sequence's layout. No page of it is the
+# machine's before it is used.
+vm_reserve() {
+	case $VM_SCENARIO in
+	replay) set -- 4G 3G ;;
+	sequence) set -- 1G 256M ;;
+	*) return 0 ;;
+	esac
+	VM_MEMORY=$1
+	# In one piece: below 4 GiB the kernel would have its own, in the middle.
+	VM_APPEND+=(cma=0 reserve_mem="$2:32M:replay")
+}
 
 vm_command_line() {
 	# Stalls and lockups are a matter of minutes on a busy machine that interprets the guest.
@@ -109,7 +153,8 @@ vm_command_line() {
 
 	if [[ $VM_SCENARIO = shell ]]; then words+=(quiet); else words+=(loglevel=7); fi
 	# Without idle windows, which would do instead of one that is skipped
-	[[ -z $VM_FAULT ]] || words+=(guest.fault="$VM_FAULT" guest.strict=1)
+	[[ -z $VM_FAULT ]] || words+=(guest.fault="$VM_FAULT")
+	[[ -z $VM_FAULT$VM_STRICT ]] || words+=(guest.strict=1)
 	echo "${words[*]} ${VM_APPEND[*]}"
 }
 

@@ -12,55 +12,8 @@ struct batch {
     struct quiver_dma dma[QUIVER_DMA_RUN_MAX];
     const QuiverRun *run[QUIVER_DMA_RUN_MAX];
     unsigned int count;
+    bool releases;              /* some are unmaps */
 };
-
-static void budget_publish(QuiverDma *s)
-{
-    struct quiver_budget_page *page = &s->page->budget;
-
-    qatomic_set(&page->bytes_limit, s->budget.bytes_limit);
-    qatomic_set(&page->bytes_used, s->budget.bytes);
-    qatomic_set(&page->mappings_limit, s->budget.mappings_limit);
-    qatomic_set(&page->mappings_used, s->budget.mappings);
-}
-
-static int budget_reserve(QuiverDma *s, uint64_t length)
-{
-    int error;
-
-    QEMU_LOCK_GUARD(&s->budget_lock);
-    error = quiver_budget_reserve(&s->budget, length);
-    budget_publish(s);
-    return error;
-}
-
-static void budget_release(QuiverDma *s, uint64_t length)
-{
-    QEMU_LOCK_GUARD(&s->budget_lock);
-    quiver_budget_release(&s->budget, length);
-    budget_publish(s);
-}
-
-bool quiver_dma_limit(QuiverDma *s, uint64_t bytes, uint64_t mappings,
-                      Error **errp)
-{
-    struct quiver_budget *budget = &s->budget;
-
-    QEMU_LOCK_GUARD(&s->budget_lock);
-    if (budget->bytes_limit) {
-        bytes = MIN(bytes, budget->bytes_limit);
-        mappings = MIN(mappings, budget->mappings_limit);
-    }
-    if (budget->bytes > bytes || budget->mappings > mappings) {
-        error_setg(errp, "more memory is mapped for DMA than the new device"
-                   " allows; plug it before the guest uses the others");
-        return false;
-    }
-    budget->bytes_limit = bytes;
-    budget->mappings_limit = mappings;
-    budget_publish(s);
-    return true;
-}
 
 /*
  * Host address of [gpa, gpa + length): RAM that the guest may write, all in one
@@ -94,24 +47,6 @@ static void *guest_ram(QuiverDma *s, struct quiver_range gpa)
     return address;
 }
 
-static void count_map(QuiverRecord *record, const struct quiver_dma *dma)
-{
-    struct quiver_device_counters *counters = record->counters;
-
-    quiver_count(&counters->bytes, dma->length);
-    quiver_count(&counters->mappings, 1);
-    quiver_count(&counters->maps, 1);
-}
-
-static void count_unmap(QuiverRecord *record, const struct quiver_dma *dma)
-{
-    struct quiver_device_counters *counters = record->counters;
-
-    quiver_count(&counters->bytes, -dma->length);
-    quiver_count(&counters->mappings, -1);
-    quiver_count(&counters->unmaps, 1);
-}
-
 static bool refused(uint32_t status)
 {
     return status == QUIVER_S_BYTES || status == QUIVER_S_MAPPINGS;
@@ -121,9 +56,7 @@ static void entry_set(QuiverRecord *record, const QuiverRun *run,
                       uint32_t status)
 {
     *run->status = status;
-    if (refused(status)) {
-        quiver_count(&record->counters->refused, 1);
-    } else if (status != QUIVER_S_OK) {
+    if (status != QUIVER_S_OK && !refused(status)) {
         quiver_count(&record->counters->failed, 1);
     }
 }
@@ -133,10 +66,10 @@ static void map_finish(QuiverDma *s, QuiverRecord *record,
                        const struct quiver_dma *dma)
 {
     if (dma->result) {
-        budget_release(s, dma->length);
+        quiver_dma_budget_release(s, record, dma->length);
     } else {
         *run->iova = dma->iova;
-        count_map(record, dma);
+        quiver_count(&record->counters->maps, 1);
     }
 }
 
@@ -152,8 +85,8 @@ static void batch_finish(QuiverDma *s, QuiverRecord *record, struct batch *batch
             map_finish(s, record, batch->run[i], dma);
         } else if (!dma->result || (dma->result == -EIO && !error)) {
             /* A release that failed is one all the same. */
-            budget_release(s, dma->length);
-            count_unmap(record, dma);
+            quiver_dma_budget_release(s, record, dma->length);
+            quiver_count(&record->counters->unmaps, 1);
         }
         entry_set(record, batch->run[i], dma->result == -ENODEV
                   ? QUIVER_S_GONE : quiver_wire_status(dma->result));
@@ -170,6 +103,7 @@ static void batch_run(QuiverDma *s, QuiverRecord *record, struct batch *batch)
     error = quiver_dma_batch(record->pci->host, batch->dma, batch->count);
     batch_finish(s, record, batch, error);
     batch->count = 0;
+    batch->releases = false;
     if (error == -ENODEV) {
         qatomic_set(&record->gone, true);
     }
@@ -180,6 +114,20 @@ static struct quiver_dma *batch_add(struct batch *batch,
 {
     batch->run[batch->count] = run;
     return &batch->dma[batch->count++];
+}
+
+static int take(QuiverDma *s, QuiverRecord *record, struct batch *batch,
+                const struct quiver_wire_request *request)
+{
+    bool vital = request->flags & QUIVER_DMA_VITAL;
+    uint64_t length = request->gpa.length;
+
+    /* Unmaps that come before it may make room. */
+    if (batch->releases &&
+        !quiver_dma_budget_fits(s, record, length, vital)) {
+        batch_run(s, record, batch);
+    }
+    return quiver_dma_budget_take(s, record, length, vital);
 }
 
 static void add_map(QuiverDma *s, QuiverRecord *record, struct batch *batch,
@@ -193,12 +141,7 @@ static void add_map(QuiverDma *s, QuiverRecord *record, struct batch *batch,
         entry_set(record, run, QUIVER_S_FAULT);
         return;
     }
-    error = budget_reserve(s, request->gpa.length);
-    if (error && batch->count) {
-        /* Unmaps that come before it may make room. */
-        batch_run(s, record, batch);
-        error = budget_reserve(s, request->gpa.length);
-    }
+    error = take(s, record, batch, request);
     if (error) {
         entry_set(record, run, quiver_wire_status(error));
         return;
@@ -214,6 +157,7 @@ static void add_map(QuiverDma *s, QuiverRecord *record, struct batch *batch,
 
 static void add_unmap(struct batch *batch, const QuiverRun *run)
 {
+    batch->releases = true;
     *batch_add(batch, run) = (struct quiver_dma) {
         .op = QUIVER_UNMAP,
         .length = run->request->iova.length,
@@ -236,6 +180,7 @@ void quiver_dma_run(QuiverDma *s, QuiverRecord *record,
     unsigned int i;
 
     batch.count = 0;
+    batch.releases = false;
     QEMU_LOCK_GUARD(&record->lock);
     RCU_READ_LOCK_GUARD();
     for (i = 0; i < count; i++) {
@@ -250,17 +195,5 @@ void quiver_dma_run(QuiverDma *s, QuiverRecord *record,
         }
     }
     batch_run(s, record, &batch);
-}
-
-void quiver_dma_forget_mappings(QuiverDma *s, QuiverRecord *record)
-{
-    struct quiver_device_counters *counters = record->counters;
-
-    WITH_QEMU_LOCK_GUARD(&s->budget_lock) {
-        s->budget.bytes -= counters->bytes;
-        s->budget.mappings -= counters->mappings;
-        budget_publish(s);
-    }
-    qatomic_set(&counters->bytes, 0);
-    qatomic_set(&counters->mappings, 0);
+    quiver_dma_budget_publish(s);
 }

@@ -161,13 +161,16 @@ static void count_errors(QuiverDma *s, const struct chunk *chunk)
     }
 }
 
+/* Features stay as they are as long as a queue is enabled. */
 static void chunk_decode(QuiverDma *s, struct chunk *chunk)
 {
+    uint64_t features = (uint64_t)s->driver_features[1] << 32 |
+                        s->driver_features[0];
     unsigned int i;
 
     for (i = 0; i < chunk->count; i++) {
         chunk->status[i] = quiver_wire_decode(&chunk->entry[i], s->granule_shift,
-                                              QUIVER_MAX_DEVICES,
+                                              QUIVER_MAX_DEVICES, features,
                                               &chunk->request[i]);
     }
 }

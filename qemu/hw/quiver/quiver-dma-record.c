@@ -27,7 +27,6 @@ static void clear_counters(QuiverRecord *record)
 
     qatomic_set(&counters->maps, 0);
     qatomic_set(&counters->unmaps, 0);
-    qatomic_set(&counters->refused, 0);
     qatomic_set(&counters->failed, 0);
     qatomic_set(&counters->interrupts, 0);
 }
@@ -47,11 +46,13 @@ static int attach_locked(QuiverDma *s, QuiverRecord *record)
     error = quiver_pci_host_reset(record->pci);
     if (!error) {
         clear_counters(record);
+        quiver_dma_budget_attach(s, record);
         record->attached = true;
         error = quiver_pci_attached(record->pci);
     }
     if (error) {
         record->attached = false;
+        quiver_dma_budget_detach(s, record);
         qatomic_set(&record->gone, error == -ENODEV);
         ram_block_discard_disable(false);
     }
@@ -77,7 +78,7 @@ static void drop_locked(QuiverDma *s, QuiverRecord *record)
                     " it is reconnected", record->pci->id, strerror(-error));
         qatomic_set(&record->gone, true);
     }
-    quiver_dma_forget_mappings(s, record);
+    quiver_dma_budget_detach(s, record);
     record->generation++;
     if (was_attached) {
         ram_block_discard_disable(false);
@@ -150,8 +151,8 @@ static int take_limits(QuiverDma *s, QuiverPci *pci, Error **errp)
                    (uint64_t)stats.granule, 1u << s->granule_shift);
         return -1;
     }
-    return quiver_dma_limit(s, stats.bytes_limit, stats.mappings_limit, errp)
-           ? 0 : -1;
+    return quiver_dma_budget_limit(s, stats.bytes_limit, stats.mappings_limit,
+                                   errp) ? 0 : -1;
 }
 
 int quiver_dma_add(QuiverDma *s, QuiverPci *pci, Error **errp)

@@ -275,9 +275,9 @@ static void quiver_dma_realize(PCIDevice *pdev, Error **errp)
     }
     s->page = memory_region_get_ram_ptr(&s->status_page);
     s->granule_shift = QUIVER_GRANULE_SHIFT;
-    qemu_mutex_init(&s->budget_lock);
     quiver_dma_queues_init(s);
     quiver_dma_records_init(s);
+    quiver_dma_budget_init(s);
 
     memory_region_init_io(&s->regs, OBJECT(s), &quiver_dma_ops, s, "quiver-regs",
                           QUIVER_REGS_SIZE);

@@ -19,7 +19,7 @@
  *    never in its middle. A reset holds both for as long as the device takes.
  *  - Guest RAM that a run names is looked up inside an RCU section that lasts
  *    until the host has it pinned, so it is not unmapped meanwhile.
- *  - The budget lock is a leaf around additions.
+ *  - The budget lock is a leaf around additions, and around publishing them.
  *  - Counters in the status page are atomics. The guest cannot write them.
  *
  * The BQL is only let go where it was taken for a CPU's own access. An access
@@ -73,6 +73,7 @@ struct QuiverDma {
 
     QemuMutex budget_lock;
     struct quiver_budget budget;
+    struct quiver_account accounts[QUIVER_MAX_DEVICES];     /* of records */
     unsigned int granule_shift;
 
     QuiverQueue queues[QUIVER_MAX_QUEUES];
@@ -106,6 +107,27 @@ void quiver_dma_records_init(QuiverDma *s);
 /* Detaches all but those that are being reset themselves. */
 void quiver_dma_records_reset(QuiverDma *s);
 
+/*
+ * quiver-dma-budget.c: core/budget.h for records. Any context. What is taken
+ * and released shows in the status page when it is published; the rest
+ * publishes by itself.
+ */
+
+void quiver_dma_budget_init(QuiverDma *s);
+/* Whether a device of these limits fits what is mapped; if so, they hold. */
+bool quiver_dma_budget_limit(QuiverDma *s, uint64_t bytes, uint64_t mappings,
+                             Error **errp);
+void quiver_dma_budget_attach(QuiverDma *s, QuiverRecord *record);
+/* The host has dropped all of the device's mappings, if there were any. */
+void quiver_dma_budget_detach(QuiverDma *s, QuiverRecord *record);
+int quiver_dma_budget_take(QuiverDma *s, QuiverRecord *record, uint64_t length,
+                           bool vital);
+bool quiver_dma_budget_fits(QuiverDma *s, QuiverRecord *record, uint64_t length,
+                            bool vital);
+void quiver_dma_budget_release(QuiverDma *s, QuiverRecord *record,
+                               uint64_t length);
+void quiver_dma_budget_publish(QuiverDma *s);
+
 /* quiver-dma-map.c */
 
 typedef struct QuiverRun {
@@ -121,11 +143,6 @@ typedef struct QuiverRun {
 #define QUIVER_DMA_RUN_MAX 127
 void quiver_dma_run(QuiverDma *s, QuiverRecord *record,
                     const QuiverRun *run, unsigned int count);
-/* The host has dropped all of a device's mappings. Under the record's lock. */
-void quiver_dma_forget_mappings(QuiverDma *s, QuiverRecord *record);
-/* Whether a device of these limits fits what is mapped; if so, they hold. */
-bool quiver_dma_limit(QuiverDma *s, uint64_t bytes, uint64_t mappings,
-                      Error **errp);
 
 /* quiver-dma-queue.c */
 

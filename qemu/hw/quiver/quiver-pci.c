@@ -98,7 +98,10 @@ static void publish_counters(QuiverPci *s)
     publish_counter(s, "mappings", &counters->mappings);
     publish_counter(s, "maps", &counters->maps);
     publish_counter(s, "unmaps", &counters->unmaps);
-    publish_counter(s, "refused", &counters->refused);
+    publish_counter(s, "refused-bytes", &counters->refused_bytes);
+    publish_counter(s, "refused-mappings", &counters->refused_mappings);
+    publish_counter(s, "refused-reserve", &counters->refused_reserve);
+    publish_counter(s, "refused-share", &counters->refused_share);
     publish_counter(s, "failed", &counters->failed);
     publish_counter(s, "interrupts", &counters->interrupts);
     object_property_add_uint32_ptr(OBJECT(s), "generation",

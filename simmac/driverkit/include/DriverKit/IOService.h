@@ -4,6 +4,7 @@
 
 #include <DriverKit/IOTypes.h>
 #include <DriverKit/OSAction.h>
+#include <DriverKit/OSContainer.h>
 #include <DriverKit/OSObject.h>
 
 class IOService;
@@ -11,8 +12,13 @@ class IOUserClient;
 struct IOService_IVars;
 typedef char IOServiceName[128];
 typedef char IOPropertyName[128];
+typedef char IORegistryPlaneName[128];
 
 #define kIOServiceDefaultQueueName "Default"
+
+enum {
+	kIOServiceSearchPropertyParents = 0x00000001
+};
 
 /*
  * Methods that cross processes on a Mac run on the object's default queue:
@@ -39,6 +45,14 @@ public:
 	/* provider must be this; propertiesKey names a dictionary of the personality. */
 	kern_return_t Create(IOService *provider, const IOPropertyName propertiesKey,
 			     IOService **result, OSDispatchMethod supermethod = NULL);
+
+	/*
+	 * Of this service or, as options say, of those above it in a plane, of
+	 * which only "IOService" is there. kIOReturnNotFound, with *property NULL.
+	 */
+	kern_return_t SearchProperty(const IOPropertyName name, const IORegistryPlaneName plane,
+				     uint64_t options, OSContainer **property,
+				     OSDispatchMethod supermethod = NULL);
 
 	virtual kern_return_t Start_Impl(IOService *provider);
 	virtual kern_return_t Stop_Impl(IOService *provider);
