@@ -15,7 +15,7 @@ void quiver_index_fini(struct quiver_index *index)
 	index->bucket = NULL;
 }
 
-/* The power of two that holds so many bytes. Of the largest there are two blocks: any range fits. */
+/* The power of two that holds so many bytes. The largest has two blocks: any range fits. */
 static unsigned int class_of(uint64_t length)
 {
 	if (length > 1ull << 63)

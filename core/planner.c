@@ -9,7 +9,7 @@
  * that no segment touches. Waste has an allowance, and a price that rises to
  * infinity as it is used up, so that near the limits windows fit exactly.
  */
-#include "core/internal.h"
+#include "core/plan.h"
 
 /*
  * All prices are in granules of waste, while there is none yet. They were
@@ -38,41 +38,10 @@
 /* Prices are scaled by the allowance that is left, in so many steps. */
 #define SCALE_SHIFT		8
 
-/* Granules [first, last]. */
-struct piece {
-	uint64_t first, last;
-	struct quiver_window *window;	/* the best that has them already, or NULL */
-};
-
-struct quiver_plan {
-	uint64_t operation;		/* that the pieces are of */
-	size_t count;
-	struct piece piece[QUIVER_OP_SEGMENTS];
-};
-
 /* What waste may cost now: prices of 0 make everything fit exactly. */
 struct prices {
 	uint64_t entry, exit, gap, ahead;
 };
-
-int quiver_plan_init(struct quiver_space *space)
-{
-	if (space->config.policy != &quiver_policy_planner)
-		return 0;
-	space->plan = quiver_memory_alloc(sizeof(*space->plan));
-	return space->plan ? 0 : -ENOMEM;
-}
-
-void quiver_plan_fini(struct quiver_space *space)
-{
-	quiver_memory_free(space->plan);
-	space->plan = NULL;
-}
-
-static uint64_t piece_length(const struct piece *piece)
-{
-	return piece->last - piece->first + 1;
-}
 
 static struct quiver_range range_of(const struct quiver_space *space, uint64_t first, uint64_t last)
 {
@@ -81,66 +50,7 @@ static struct quiver_range range_of(const struct quiver_space *space, uint64_t f
 	return (struct quiver_range){ first << shift, (last - first + 1) << shift };
 }
 
-/* --- pieces ------------------------------------------------------------------------------------- */
-
-static void planner_expect(struct quiver_op *op, struct quiver_range segment)
-{
-	unsigned int shift = op->space->config.granule_shift;
-	struct quiver_plan *plan = op->space->plan;
-	struct piece *before, piece = { 0, 0, NULL };
-	struct quiver_range cover;
-
-	if (!quiver_range_cover(segment, shift, &cover))
-		return;
-	piece.first = cover.start >> shift;
-	piece.last = quiver_range_last(cover) >> shift;
-	if (plan->operation != op->space->operations) {
-		plan->operation = op->space->operations;
-		plan->count = 0;
-	}
-	/* Fragments of one granule come one after the other, as a rule. */
-	before = plan->count ? &plan->piece[plan->count - 1] : NULL;
-	if (before && before->first <= piece.first && piece.last <= before->last)
-		return;
-	if (plan->count < QUIVER_OP_SEGMENTS)
-		plan->piece[plan->count++] = piece;
-}
-
-static int piece_compare(const void *a, const void *b)
-{
-	const struct piece *x = a, *y = b;
-
-	return x->first < y->first ? -1 : x->first > y->first;
-}
-
-static bool is_sorted(const struct quiver_plan *plan)
-{
-	for (size_t i = 1; i < plan->count; i++)
-		if (plan->piece[i].first < plan->piece[i - 1].first)
-			return false;
-	return true;
-}
-
-/* Sorted, and those that share a granule made one. */
-static void normalise(struct quiver_plan *plan)
-{
-	size_t last = 0;
-
-	if (!is_sorted(plan))
-		quiver_sort(plan->piece, plan->count, sizeof(plan->piece[0]), piece_compare);
-	for (size_t i = 1; i < plan->count; i++) {
-		struct piece *piece = &plan->piece[last];
-
-		if (plan->piece[i].first > piece->last)
-			plan->piece[++last] = plan->piece[i];
-		else if (plan->piece[i].last > piece->last)
-			piece->last = plan->piece[i].last;
-	}
-	if (plan->count)
-		plan->count = last + 1;
-}
-
-/* --- windows that are there --------------------------------------------------------------------- */
+/* --- windows that are there --- */
 
 static bool is_adjacent(const struct quiver_plan *plan, size_t i)
 {
@@ -155,23 +65,41 @@ static void tally(struct quiver_op *op, struct quiver_window *window, size_t i, 
 		window->covered = 0;
 		window->saved = 0;
 	}
-	window->covered += piece_length(&op->space->plan->piece[i]);
+	window->covered += quiver_piece_length(&op->space->plan->piece[i]);
 	window->saved += !continues;
+}
+
+struct candidates {
+	struct quiver_index_search search;
+	unsigned int left;
+};
+
+static void candidates_of(const struct quiver_op *op, const struct quiver_piece *piece,
+			  struct candidates *candidates)
+{
+	quiver_index_search(&op->space->by_gpa, range_of(op->space, piece->first, piece->last),
+			    &candidates->search);
+	candidates->left = CANDIDATES_MAX;
+}
+
+static struct quiver_window *next_candidate(struct candidates *candidates)
+{
+	if (!candidates->left)
+		return NULL;
+	candidates->left--;
+	return quiver_window_by_gpa(quiver_index_next(&candidates->search));
 }
 
 static void tally_candidates(struct quiver_op *op)
 {
 	struct quiver_plan *plan = op->space->plan;
-	struct quiver_index_search search;
-	struct quiver_index_node *node;
+	struct candidates candidates;
+	struct quiver_window *window;
 
 	for (size_t i = 0; i < plan->count; i++) {
-		const struct piece *piece = &plan->piece[i];
-
-		quiver_index_search(&op->space->by_gpa,
-				    range_of(op->space, piece->first, piece->last), &search);
-		for (unsigned int n = 0; n < CANDIDATES_MAX && (node = quiver_index_next(&search)); n++)
-			tally(op, quiver_window_by_gpa(node), i, is_adjacent(plan, i));
+		candidates_of(op, &plan->piece[i], &candidates);
+		while ((window = next_candidate(&candidates)))
+			tally(op, window, i, is_adjacent(plan, i));
 	}
 }
 
@@ -190,19 +118,15 @@ static bool is_better(const struct quiver_space *space, const struct quiver_wind
 	return waste_of(space, a) < waste_of(space, b);
 }
 
-static void choose_best(struct quiver_op *op, struct piece *piece)
+static void choose_best(struct quiver_op *op, struct quiver_piece *piece)
 {
-	struct quiver_index_search search;
-	struct quiver_index_node *node;
+	struct candidates candidates;
+	struct quiver_window *window;
 
-	quiver_index_search(&op->space->by_gpa, range_of(op->space, piece->first, piece->last),
-			    &search);
-	for (unsigned int n = 0; n < CANDIDATES_MAX && (node = quiver_index_next(&search)); n++) {
-		struct quiver_window *window = quiver_window_by_gpa(node);
-
+	candidates_of(op, piece, &candidates);
+	while ((window = next_candidate(&candidates)))
 		if (!piece->window || is_better(op->space, window, piece->window))
 			piece->window = window;
-	}
 }
 
 /* What windows lost to better ones does not count for them. */
@@ -219,9 +143,10 @@ static void tally_best(struct quiver_op *op)
 	for (size_t i = 0; i < plan->count; i++) {
 		struct quiver_window *window = plan->piece[i].window;
 
+		bool continues = is_adjacent(plan, i) && plan->piece[i - 1].window == window;
+
 		if (window)
-			tally(op, window, i, is_adjacent(plan, i) &&
-					     plan->piece[i - 1].window == window);
+			tally(op, window, i, continues);
 	}
 }
 
@@ -235,7 +160,7 @@ static void find_windows(struct quiver_op *op)
 	tally_best(op);
 }
 
-/* --- what is worth its waste -------------------------------------------------------------------- */
+/* --- what is worth its waste --- */
 
 static uint64_t scaled(uint64_t price, uint64_t allowance, uint64_t spent)
 {
@@ -311,12 +236,12 @@ static bool is_exit_avoidable(struct quiver_op *op, const struct prices *prices)
 	return !cost || cost <= prices->exit + prices->entry * saved;
 }
 
-static bool has_chosen(const struct piece *piece)
+static bool has_chosen(const struct quiver_piece *piece)
 {
 	return piece->window && piece->window->chosen;
 }
 
-/* --- windows that are made ---------------------------------------------------------------------- */
+/* --- windows that are made --- */
 
 static bool is_in_window(const struct quiver_op *op, uint64_t granule)
 {
@@ -327,12 +252,12 @@ static bool is_in_window(const struct quiver_op *op, uint64_t granule)
  * Small pieces attract others: extends one within its block, by granules of which no window knows,
  * and pays for them.
  */
-static void extend(struct quiver_op *op, struct piece *run, uint64_t *ahead)
+static void extend(struct quiver_op *op, struct quiver_piece *run, uint64_t *ahead)
 {
 	uint64_t start = run->first & ~(AHEAD_BLOCK - 1ull);
 	uint64_t end = run->last | (AHEAD_BLOCK - 1ull);
 
-	if (piece_length(run) > AHEAD_SMALL)
+	if (quiver_piece_length(run) > AHEAD_SMALL)
 		return;
 	for (; *ahead && run->last < end && !is_in_window(op, run->last + 1); --*ahead)
 		run->last++;
@@ -341,15 +266,15 @@ static void extend(struct quiver_op *op, struct piece *run, uint64_t *ahead)
 }
 
 /* The window of pieces [first, end), but for those that have theirs. Storage may be out: NULL. */
-static void make_window(struct quiver_op *op, struct piece *run, size_t first, size_t end,
+static void make_window(struct quiver_op *op, struct quiver_piece *run, size_t first, size_t end,
 			struct prices *prices)
 {
 	struct quiver_plan *plan = op->space->plan;
 	struct quiver_window *window;
-	uint64_t length = piece_length(run);
+	uint64_t length = quiver_piece_length(run);
 
 	extend(op, run, &prices->ahead);
-	op->generous |= piece_length(run) > length;
+	op->generous |= quiver_piece_length(run) > length;
 	window = quiver_op_window(op, range_of(op->space, run->first, run->last));
 	for (size_t i = first; i < end; i++)
 		if (!has_chosen(&plan->piece[i]))
@@ -359,8 +284,8 @@ static void make_window(struct quiver_op *op, struct piece *run, size_t first, s
 }
 
 /* Joins the piece to the run before it, where that is near enough. */
-static bool joins(const struct quiver_op *op, const struct piece *run, const struct piece *piece,
-		  const struct prices *prices)
+static bool joins(const struct quiver_op *op, const struct quiver_piece *run,
+		  const struct quiver_piece *piece, const struct prices *prices)
 {
 	if (op->exact)
 		return false;
@@ -371,11 +296,11 @@ static void make_windows(struct quiver_op *op, struct prices *prices)
 {
 	struct quiver_plan *plan = op->space->plan;
 	size_t first = 0;
-	struct piece run;
+	struct quiver_piece run;
 	bool open = false;
 
 	for (size_t i = 0; i < plan->count; i++) {
-		const struct piece *piece = &plan->piece[i];
+		const struct quiver_piece *piece = &plan->piece[i];
 
 		if (has_chosen(piece))
 			continue;
@@ -409,19 +334,19 @@ static void take_windows(struct quiver_op *op, const struct prices *prices, bool
 			continue;
 		if (all || is_worth_it(op, window, prices))
 			window->chosen = true;
-		op->generous |= window->users ? !window->chosen : window->chosen && waste_of(space, window);
+		if (window->users)
+			op->generous |= !window->chosen;
+		else
+			op->generous |= window->chosen && waste_of(space, window);
 	}
 }
 
 static void make_plan(struct quiver_op *op)
 {
-	struct quiver_plan *plan = op->space->plan;
 	struct prices prices;
 	bool all;
 
-	if (plan->operation != op->space->operations)
-		plan->count = 0;
-	normalise(plan);
+	quiver_plan_normalise(op);
 	find_windows(op);
 	prices = prices_now(op);
 	all = is_exit_avoidable(op, &prices);
@@ -430,29 +355,10 @@ static void make_plan(struct quiver_op *op)
 		make_windows(op, &prices);
 }
 
-/* The piece in which the granules lie; NULL: they were not announced, or too many were. */
-static const struct piece *find_piece(const struct quiver_plan *plan, uint64_t first,
-				      uint64_t last)
-{
-	size_t low = 0, high = plan->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (plan->piece[middle].last < first)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == plan->count || plan->piece[low].first > first || plan->piece[low].last < last)
-		return NULL;
-	return &plan->piece[low];
-}
-
 static struct quiver_window *planner_choose(struct quiver_op *op, struct quiver_range segment)
 {
 	unsigned int shift = op->space->config.granule_shift;
-	const struct piece *piece;
+	const struct quiver_piece *piece;
 	struct quiver_range cover;
 
 	if (!op->planned) {
@@ -461,14 +367,14 @@ static struct quiver_window *planner_choose(struct quiver_op *op, struct quiver_
 	}
 	if (!quiver_range_cover(segment, shift, &cover))
 		return NULL;
-	piece = find_piece(op->space->plan, cover.start >> shift,
-			   quiver_range_last(cover) >> shift);
+	piece = quiver_plan_find(op->space->plan, cover.start >> shift,
+				 quiver_range_last(cover) >> shift);
 	return piece && piece->window ? piece->window : quiver_op_window(op, cover);
 }
 
 const struct quiver_policy quiver_policy_planner = {
 	.name = "planner",
 	.keeps_idle = true,
-	.expect = planner_expect,
+	.expect = quiver_plan_expect,
 	.choose = planner_choose,
 };

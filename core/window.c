@@ -38,7 +38,7 @@ void quiver_window_uncount(struct quiver_space *space, const struct quiver_windo
 	space->stats.bytes -= window->by_gpa.range.length;
 }
 
-/* --- windows without a user --------------------------------------------------------------------- */
+/* --- windows without a user --- */
 
 static unsigned int idle_class(const struct quiver_space *space, const struct quiver_window *window)
 {
@@ -135,7 +135,7 @@ void quiver_idle_take(struct quiver_op *op, uint64_t bytes, uint64_t windows)
 	}
 }
 
-/* --- users -------------------------------------------------------------------------------------- */
+/* --- users --- */
 
 static bool is_counted(const struct quiver_space *space, const struct quiver_window *window)
 {
@@ -255,7 +255,7 @@ static void window_unuse(struct quiver_op *op, struct quiver_window *window,
 		window_unused(op, window);
 }
 
-/* --- operations --------------------------------------------------------------------------------- */
+/* --- operations --- */
 
 void quiver_op_begin(struct quiver_op *op, struct quiver_space *space)
 	QUIVER_ACQUIRES(&space->lock)
@@ -380,7 +380,7 @@ int quiver_window_resolve(const struct quiver_window *window, uint64_t gpa, uint
 	return 0;
 }
 
-/* --- the space ---------------------------------------------------------------------------------- */
+/* --- the space --- */
 
 /* An operation releases so many, so that interrupts are not off for long. */
 #define FLUSH_MAX 256

@@ -247,7 +247,8 @@ int quiver_op_submit(struct quiver_op *op)
  */
 static inline bool quiver_exact_may_do(bool generous, int error)
 {
-	return generous && (error == -E2BIG || error == -ENOSPC || error == -EIO || error == -EFAULT);
+	return generous && (error == -E2BIG || error == -ENOSPC || error == -EIO ||
+			    error == -EFAULT);
 }
 
 /*

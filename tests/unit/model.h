@@ -65,6 +65,7 @@ struct model_host {
 	struct model_random random;
 	struct quiver_range ram;	/* what can be mapped; of length 0: all */
 	struct quiver_range hole;	/* but not this */
+	uint64_t seam;			/* of two blocks of RAM: no mapping spans it; 0: none */
 
 	/* In percent, of each entry. */
 	unsigned int map_refusals, unmap_refusals, ignored;

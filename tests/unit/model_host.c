@@ -91,6 +91,8 @@ struct model_mapping *model_host_at(const struct model_host *host, uint64_t iova
 
 static bool is_ram(const struct model_host *host, struct quiver_range gpa)
 {
+	if (gpa.start < host->seam && quiver_range_holds(gpa, host->seam))
+		return false;
 	return (!host->ram.length || quiver_range_contains(host->ram, gpa)) &&
 	       !(host->hole.length && quiver_range_overlaps(host->hole, gpa));
 }

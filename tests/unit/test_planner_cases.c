@@ -238,6 +238,25 @@ static void what_lies_beside_a_hole_can_be_mapped(void **state)
 	world_fini(&world);
 }
 
+/* Neighbours share a window, unless the host cannot map them as one. */
+static void neighbours_in_two_blocks_of_ram_can_be_mapped(void **state)
+{
+	struct model_segment s[2] = { model_segment(GRANULE(9), 1), model_segment(GRANULE(10), 1) };
+
+	for (int strict = 0; strict < 2; strict++) {
+		struct world world;
+
+		world_init(&world, strict, true);
+		world.host.seam = GRANULE(10);
+		assert_int_equal(model_map(&world.space, s, 2), -EFAULT);
+		assert_int_equal(model_map_twice(&world.space, s, 2), 0);
+		assert_int_equal(world.host.mappings, 2);
+		assert_true(is_mapped(&world, &s[0]) && is_mapped(&world, &s[1]));
+		assert_int_equal(model_unmap(&world.space, s, 2), 2);
+		world_fini(&world);
+	}
+}
+
 #define OFTEN 70000u
 
 static void map_very_often(struct world *world, struct model_segment *s)
@@ -364,6 +383,7 @@ int main(void)
 		cmocka_unit_test(strict_maps_what_is_asked_for_and_no_more),
 		cmocka_unit_test(a_plan_that_fails_leaves_nothing),
 		cmocka_unit_test(what_lies_beside_a_hole_can_be_mapped),
+		cmocka_unit_test(neighbours_in_two_blocks_of_ram_can_be_mapped),
 		cmocka_unit_test(a_granule_may_be_mapped_very_often),
 		cmocka_unit_test(more_than_a_plan_can_hold),
 		cmocka_unit_test(duplicates_in_a_list),
