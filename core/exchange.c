@@ -9,6 +9,7 @@ struct exchange {
 	uint8_t flags;			/* of map entries */
 	struct quiver_window *leaving, *created;
 	uint64_t exits, maps, unmaps, unmap_errors;
+	uint64_t unmapped_bytes;
 };
 
 static struct quiver_window *fill_leaving(struct exchange *x, struct quiver_dma_entry *entries,
@@ -43,9 +44,15 @@ static struct quiver_window *fill_created(struct exchange *x, struct quiver_dma_
 static void collect_leaving(struct exchange *x, const struct quiver_window *end,
 			    const struct quiver_dma_entry **entry)
 {
-	for (; x->leaving != end; x->leaving = x->leaving->next, (*entry)++) {
+	while (x->leaving != end) {
+		struct quiver_window *window = x->leaving;
+
+		x->leaving = window->next;
 		x->unmaps++;
+		x->unmapped_bytes += window->by_gpa.range.length;
 		x->unmap_errors += le32_to_cpu((*entry)->status) != QUIVER_S_OK;
+		quiver_window_free(window);
+		(*entry)++;
 	}
 }
 
@@ -100,17 +107,6 @@ static void count_refusals(struct quiver_op *op)
 	}
 }
 
-static void free_left(struct quiver_op *op)
-{
-	struct quiver_window *window;
-
-	while ((window = op->leaving)) {
-		op->leaving = window->next;
-		quiver_window_uncount(op->space, window);
-		quiver_window_free(window);
-	}
-}
-
 /* Lets go of the space's lock for as long as the host takes. */
 static void converse(struct quiver_op *op)
 	QUIVER_HOLDS(&op->space->lock)
@@ -135,8 +131,10 @@ static void converse(struct quiver_op *op)
 	space->stats.maps += x.maps;
 	space->stats.unmaps += x.unmaps;
 	space->stats.unmap_errors += x.unmap_errors;
+	space->stats.windows -= x.unmaps;
+	space->stats.bytes -= x.unmapped_bytes;
+	op->leaving = NULL;
 	count_refusals(op);
-	free_left(op);
 }
 
 /* Bytes and mappings of the new windows: all of them, or those that were refused. */
@@ -212,6 +210,13 @@ static uint64_t shortage(uint64_t want, uint64_t room)
 	return want > room ? want - room : 0;
 }
 
+/* Whether it would fit if nobody else had anything; the new windows count as used already. */
+static bool fits_at_most(const struct quiver_space *space, struct quiver_room want,
+			 struct quiver_room most)
+{
+	return space->stats.used_bytes <= most.bytes && want.mappings <= most.mappings;
+}
+
 /*
  * Releases, in the same exit, what would otherwise cost a refusal and another one. Or the error
  * that the host would give: there is no need to ask it, nor to release anything in vain.
@@ -220,14 +225,13 @@ static int make_room(struct quiver_op *op)
 {
 	struct quiver_space *space = op->space;
 	const struct quiver_space_config *config = &space->config;
-	struct quiver_room want = created_size(op, false), room, shortages;
+	struct quiver_room want = created_size(op, false), room, most, shortages;
 	unsigned int attempts = ATTEMPTS_MAX;
 
-	/* How much of the reserve there is, the host alone knows. */
-	if (!want.mappings || !config->transport->room || op->vital)
+	if (!want.mappings || !config->transport->room)
 		return 0;
 	do {
-		config->transport->room(config->context, &room);
+		config->transport->room(config->context, &room, &most);
 		shortages.bytes = shortage(want.bytes, room.bytes);
 		shortages.mappings = shortage(want.mappings, room.mappings);
 		if (shortages.bytes <= space->stats.idle_bytes &&
@@ -235,7 +239,12 @@ static int make_room(struct quiver_op *op)
 			quiver_idle_take(op, shortages.bytes, shortages.mappings);
 			return 0;
 		}
-	} while (attempts-- && relieve_others(space));
+		/* Room first, the reserve second, of which the host alone knows. */
+		if (op->vital) {
+			quiver_idle_take(op, shortages.bytes, shortages.mappings);
+			return 0;
+		}
+	} while (fits_at_most(space, want, most) && attempts-- && relieve_others(space));
 	return shortages.bytes > space->stats.idle_bytes ? -E2BIG : -ENOSPC;
 }
 

@@ -30,6 +30,20 @@ static inline bool quiver_window_refused(const struct quiver_window *window)
 	return window->error == -E2BIG || window->error == -ENOSPC || window->error == -EIO;
 }
 
+/* Whether another CPU is just mapping the window: it may yet fail, and all who joined it with it. */
+static inline bool quiver_op_is_guest(const struct quiver_op *op,
+				      const struct quiver_window *window)
+{
+	return window->state == QUIVER_WINDOW_MAPPING && window->made != op->space->operations;
+}
+
+/* An operation that has no other try does not count on another's. */
+static inline bool quiver_op_may_share(const struct quiver_op *op,
+				       const struct quiver_window *window)
+{
+	return !((op->exact || op->vital) && quiver_op_is_guest(op, window));
+}
+
 /* A LIVE window without a user joins its idle list. */
 void quiver_idle_add(struct quiver_space *space, struct quiver_window *window);
 

@@ -13,10 +13,11 @@
 
 /*
  * All prices are in granules of waste, while there is none yet. They were
- * chosen by replaying traces and are not sensitive: half or double changes exits
- * and entries by a few percent.
+ * chosen by replaying traces: docs/planner.rst. The allowance trades exits and
+ * entries for waste; half or double of the others changes either by 10 % or less,
+ * with gaps as an exception.
  */
-#define ALLOWANCE_DIVISOR	48	/* of what the device can have at all, in bytes */
+#define ALLOWANCE_DIVISOR	56	/* of what the device can have at all, in bytes */
 #define PRICE_ENTRY		96	/* a map entry that reusing a window saves */
 #define PRICE_EXIT		1024	/* an exit */
 #define GAP_MAX			6	/* between two pieces that share a window */
@@ -124,9 +125,12 @@ static void choose_best(struct quiver_op *op, struct quiver_piece *piece)
 	struct quiver_window *window;
 
 	candidates_of(op, piece, &candidates);
-	while ((window = next_candidate(&candidates)))
+	while ((window = next_candidate(&candidates))) {
+		if (!quiver_op_may_share(op, window))
+			continue;
 		if (!piece->window || is_better(op->space, window, piece->window))
 			piece->window = window;
+	}
 }
 
 /* What windows lost to better ones does not count for them. */
@@ -173,12 +177,12 @@ static struct prices prices_now(const struct quiver_op *op)
 {
 	const struct quiver_space *space = op->space;
 	const struct quiver_space_config *config = &space->config;
-	struct quiver_room room = { 0, 0 };
+	struct quiver_room room = { 0, 0 }, most;
 	uint64_t limit, used, allowance, more;
 
 	if (op->exact || config->strict || !config->transport->room)
 		return (struct prices){ 0, 0, 0, 0 };
-	config->transport->room(config->context, &room);
+	config->transport->room(config->context, &room, &most);
 	if (!(room.bytes + space->stats.idle_bytes) || !(room.mappings + space->stats.idle_windows))
 		return (struct prices){ 0, 0, 0, 0 };
 	limit = (room.bytes + space->stats.bytes) >> config->granule_shift;
@@ -204,6 +208,8 @@ static bool may_join(const struct quiver_space *space, const struct quiver_windo
 static bool is_worth_it(const struct quiver_op *op, const struct quiver_window *window,
 			const struct prices *prices)
 {
+	if (op->space->config.strict && !op->exact)
+		return !waste_of(op->space, window);
 	if (window->users)
 		return op->exact || may_join(op->space, window);
 	return waste_of(op->space, window) <= prices->entry * window->saved;
@@ -230,6 +236,8 @@ static bool is_exit_avoidable(struct quiver_op *op, const struct prices *prices)
 			return false;
 		if (i && window == plan->piece[i - 1].window)
 			continue;
+		if (op->space->config.strict && !op->exact && waste_of(op->space, window))
+			return false;
 		cost += cost_of(op->space, window);
 		saved += window->users ? 0 : window->saved;
 	}
@@ -335,7 +343,7 @@ static void take_windows(struct quiver_op *op, const struct prices *prices, bool
 		if (all || is_worth_it(op, window, prices))
 			window->chosen = true;
 		if (window->users)
-			op->generous |= !window->chosen;
+			op->generous |= !window->chosen || quiver_op_is_guest(op, window);
 		else
 			op->generous |= window->chosen && waste_of(space, window);
 	}

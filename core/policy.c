@@ -14,7 +14,7 @@ static struct quiver_window *choose_block(struct quiver_op *op, struct quiver_ra
 
 	if (!quiver_range_cover(segment, op->space->config.granule_shift, &cover))
 		return NULL;
-	if (!op->exact && quiver_range_cover(segment, shift, &block) &&
+	if (!op->exact && !op->space->config.strict && quiver_range_cover(segment, shift, &block) &&
 	    block.length >> shift == 1) {
 		op->generous |= block.length > cover.length;
 		cover = block;

@@ -7,6 +7,9 @@
 /* Windows of more granules have no count of each: they are one segment, as a rule. */
 #define COUNTED_MAX 4096u
 
+/* Where storage is short, those of more do without: a page of counts is harder to have. */
+#define COUNTS_SMALL 64u
+
 int quiver_space_init(struct quiver_space *space, const struct quiver_space_config *config)
 {
 	memset(space, 0, sizeof(*space));
@@ -137,11 +140,6 @@ void quiver_idle_take(struct quiver_op *op, uint64_t bytes, uint64_t windows)
 
 /* --- users --- */
 
-static bool is_counted(const struct quiver_space *space, const struct quiver_window *window)
-{
-	return quiver_window_granules(space, window) <= COUNTED_MAX;
-}
-
 /*
  * Which of the window's granules a segment touches. Its length is a driver's word at unmap, so it
  * is cut to the window's.
@@ -216,10 +214,10 @@ static void window_use(struct quiver_space *space, struct quiver_window *window,
 		space->stats.used_bytes += window->by_gpa.range.length;
 		if (space->stats.used_bytes > space->stats.used_bytes_peak)
 			space->stats.used_bytes_peak = space->stats.used_bytes;
-		if (!is_counted(space, window))
+		if (!window->counted)
 			touched_add(space, window, granules);
 	}
-	if (is_counted(space, window))
+	if (window->counted)
 		touched_add(space, window, touch(space, window, segment));
 	space->stats.segments++;
 }
@@ -232,12 +230,12 @@ static void window_unused(struct quiver_op *op, struct quiver_window *window)
 	touched_remove(space, window, window->touched);
 	space->waste -= granules;
 	space->stats.used_bytes -= window->by_gpa.range.length;
-	if (is_counted(space, window))
+	if (window->counted)
 		memset(window->count, 0, granules * sizeof(window->count[0]));
 
 	if (window->state == QUIVER_WINDOW_FAILED)
 		quiver_window_free(window);
-	else if (space->config.policy->keeps_idle && !space->config.strict)
+	else if (space->config.policy->keeps_idle && !space->config.strict && !op->discard)
 		quiver_idle_add(space, window);
 	else
 		window_leave(op, window);
@@ -249,7 +247,7 @@ static void window_unuse(struct quiver_op *op, struct quiver_window *window,
 	struct quiver_space *space = op->space;
 
 	space->stats.segments_removed++;
-	if (is_counted(space, window))
+	if (window->counted)
 		touched_remove(space, window, untouch(space, window, segment));
 	if (!--window->users)
 		window_unused(op, window);
@@ -266,6 +264,7 @@ void quiver_op_begin(struct quiver_op *op, struct quiver_space *space)
 	op->leaving = NULL;
 	op->vital = false;
 	op->exact = false;
+	op->discard = false;
 	op->generous = false;
 	op->planned = false;
 	op->error = 0;
@@ -273,14 +272,15 @@ void quiver_op_begin(struct quiver_op *op, struct quiver_space *space)
 	space->operations++;
 }
 
-static struct quiver_window *find_equal(const struct quiver_index *index, struct quiver_range range)
+static struct quiver_window *find_equal(const struct quiver_op *op, struct quiver_range range)
 {
 	struct quiver_index_search search;
 	struct quiver_index_node *node;
 
-	quiver_index_search(index, range, &search);
+	quiver_index_search(&op->space->by_gpa, range, &search);
 	while ((node = quiver_index_next(&search)))
-		if (quiver_range_equal(node->range, range))
+		if (quiver_range_equal(node->range, range) &&
+		    quiver_op_may_share(op, quiver_window_by_gpa(node)))
 			break;
 	return quiver_window_by_gpa(node);
 }
@@ -288,12 +288,19 @@ static struct quiver_window *find_equal(const struct quiver_index *index, struct
 static struct quiver_window *window_new(struct quiver_space *space, struct quiver_range cover)
 {
 	uint64_t granules = cover.length >> space->config.granule_shift;
-	size_t counts = granules <= COUNTED_MAX ? granules : 0;
-	struct quiver_window *window;
+	struct quiver_window *window = NULL;
+	bool counted = false;
 
-	window = quiver_window_alloc(sizeof(*window) + counts * sizeof(window->count[0]));
+	if (granules <= COUNTED_MAX)
+		window = quiver_window_alloc(sizeof(*window) + granules * sizeof(window->count[0]));
+	if (window)
+		counted = true;
+	else if (granules > COUNTS_SMALL)
+		window = quiver_window_alloc(sizeof(*window));
 	if (!window)
 		return NULL;
+	window->counted = counted;
+	window->made = space->operations;
 	window->by_gpa.range = cover;
 	window->state = QUIVER_WINDOW_MAPPING;
 	window->error = -EINPROGRESS;
@@ -303,10 +310,12 @@ static struct quiver_window *window_new(struct quiver_space *space, struct quive
 struct quiver_window *quiver_op_window(struct quiver_op *op, struct quiver_range cover)
 {
 	struct quiver_space *space = op->space;
-	struct quiver_window *window = find_equal(&space->by_gpa, cover);
+	struct quiver_window *window = find_equal(op, cover);
 
-	if (window)
+	if (window) {
+		op->generous |= quiver_op_is_guest(op, window);
 		return window;
+	}
 	window = window_new(space, cover);
 	if (!window)
 		return NULL;

@@ -43,6 +43,7 @@ struct quiver_window {
 	uint8_t state;			/* enum quiver_window_state */
 	bool idle;			/* LIVE without a user, in one of the space's lists */
 	bool chosen;			/* by the plan of that operation */
+	bool counted;			/* has count[] */
 	int error;			/* why it FAILED; not 0 before the host has granted it */
 
 	/* The planner's, of one operation. */
@@ -51,11 +52,12 @@ struct quiver_window {
 	uint32_t saved;			/* and windows that it would need instead */
 
 	struct quiver_window *next, *previous;	/* in one list: created, idle or leaving */
+	uint64_t made;			/* the operation that asked for it */
 	uint64_t idle_since;		/* operations of the space before it */
-	uint16_t count[];		/* users of each granule; none in very large windows */
+	uint16_t count[];		/* users of each granule, if there was storage for them */
 };
 
-/* What ordinary maps may still take; the reserve is not in it. */
+/* Bytes and mappings. */
 struct quiver_room {
 	uint64_t bytes;
 	uint64_t mappings;
@@ -72,10 +74,11 @@ struct quiver_transport {
 	void (*ring)(void *context, size_t count);
 	void (*close)(void *context);
 	/*
-	 * What the host would still grant this device, in bytes and mappings, by its
-	 * own count; soon out of date. Takes no exit. NULL: nobody knows.
+	 * What the host would still grant ordinary maps of this device, by its own
+	 * count: soon out of date. And what it would at most, if all else were
+	 * released. Takes no exit. NULL: nobody knows.
 	 */
-	void (*room)(void *context, struct quiver_room *room);
+	void (*room)(void *context, struct quiver_room *room, struct quiver_room *most);
 	/*
 	 * The host refused, and this space has no idle windows left:
 	 * quiver_space_relieve() for the other devices that share the limits. False:
@@ -200,7 +203,8 @@ struct quiver_op {
 	struct quiver_window *leaving;	/* to be released; in no index any more */
 	bool vital;			/* may take of the host's reserve; set after begin() */
 	bool exact;			/* no granule but those of segments; set after begin() */
-	bool generous;			/* mapped more than that */
+	bool discard;			/* keeps no window that it leaves idle; set after begin() */
+	bool generous;			/* mapped more than that, or counts on another CPU's map */
 	bool planned;
 	int error;			/* the first of quiver_op_add() */
 };

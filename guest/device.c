@@ -86,7 +86,7 @@ bool quiver_device_current(struct quiver_device *qdev)
 void quiver_device_flush(struct quiver_device *qdev)
 {
 	while (quiver_space_flush(&qdev->space))
-		;
+		cond_resched();
 }
 
 /*
@@ -225,8 +225,8 @@ void quiver_device_detach(struct quiver_device *qdev)
 {
 	qdev->quiver->devices[qdev->index] = NULL;
 	quiver_debugfs_remove_device(qdev);
-	quiver_faults_remove(qdev);
 	tell_detach(qdev);
+	quiver_faults_remove(qdev);
 	restore_ops(qdev);
 	quiver_report_exit(qdev);
 	quiver_space_fini(&qdev->space);

@@ -39,12 +39,17 @@ static int resolve(const struct quiver_window *window, phys_addr_t phys, size_t 
 	return reachable(*iova, size, reach) ? 0 : -ERANGE;
 }
 
+/*
+ * A window that is beyond the device's reach would be found again by the next try, and must not:
+ * at another bus address it may do.
+ */
 static void drop(struct quiver_device *qdev, struct quiver_window *window, phys_addr_t phys,
-		 size_t size)
+		 size_t size, int error)
 {
 	struct quiver_op op;
 
 	quiver_op_begin(&op, &qdev->space);
+	op.discard = error == -ERANGE;
 	quiver_op_drop(&op, window, phys, size);
 	quiver_op_submit(&op);
 }
@@ -78,7 +83,7 @@ static int map_once(struct quiver_device *qdev, phys_addr_t phys, size_t size,
 		return error;
 	error = resolve(window, phys, size, reach, iova);
 	if (error)
-		drop(qdev, window, phys, size);
+		drop(qdev, window, phys, size, error);
 	return error;
 }
 
@@ -217,13 +222,15 @@ static int sg_resolve_all(struct scatterlist *sgl, int nents, struct reach reach
 	return result;
 }
 
-static struct scatterlist *sg_drop(struct quiver_device *qdev, struct scatterlist *sgl, int count)
+static struct scatterlist *sg_drop(struct quiver_device *qdev, struct scatterlist *sgl, int count,
+				   int error)
 {
 	struct scatterlist *sg;
 	struct quiver_op op;
 	int i;
 
 	quiver_op_begin(&op, &qdev->space);
+	op.discard = error == -ERANGE;
 	for_each_sg(sgl, sg, count, i) {
 		quiver_op_drop(&op, sg_window(sg), sg_phys(sg), sg->length);
 		sg_dma_address(sg) = DMA_MAPPING_ERROR;
@@ -232,13 +239,13 @@ static struct scatterlist *sg_drop(struct quiver_device *qdev, struct scatterlis
 	return sg;
 }
 
-static void sg_drop_all(struct quiver_device *qdev, struct scatterlist *sgl, int nents)
+static void sg_drop_all(struct quiver_device *qdev, struct scatterlist *sgl, int nents, int error)
 {
 	int count;
 
 	for (; nents; nents -= count) {
 		count = min_t(int, nents, QUIVER_OP_SEGMENTS);
-		sgl = sg_drop(qdev, sgl, count);
+		sgl = sg_drop(qdev, sgl, count, error);
 	}
 }
 
@@ -250,7 +257,7 @@ static int sg_map_once(struct quiver_device *qdev, struct scatterlist *sgl, int 
 
 	error = error ?: unresolved;
 	if (error)
-		sg_drop_all(qdev, sgl, nents);
+		sg_drop_all(qdev, sgl, nents, error);
 	return error;
 }
 
@@ -365,7 +372,7 @@ static size_t max_mapping_size(struct device *dev)
 	struct quiver *quiver = quiver_device_of(dev)->quiver;
 	struct quiver_budget_page __iomem *budget;
 
-	if (!quiver->status)
+	if (!quiver->status || READ_ONCE(quiver->failed))
 		return SIZE_MAX;
 	budget = &quiver->status->budget;
 	return readq(&budget->bytes_limit) - readq(&budget->bytes_reserve);

@@ -18,7 +18,7 @@ static void tick(struct work_struct *work)
 
 void quiver_idle_start(struct quiver_device *qdev)
 {
-	INIT_DEFERRABLE_WORK(&qdev->idle, tick);
+	INIT_DELAYED_WORK(&qdev->idle, tick);
 	schedule_delayed_work(&qdev->idle, QUIVER_IDLE_SECONDS * HZ);
 }
 

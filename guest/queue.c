@@ -111,14 +111,17 @@ static void queue_ring(void *context, size_t count)
 	check_answers(qdev, queue->batch, count);
 }
 
-static void queue_room(void *context, struct quiver_room *room)
+static void queue_room(void *context, struct quiver_room *room, struct quiver_room *most)
 {
 	struct quiver_device *qdev = context;
+	struct quiver_budget_page __iomem *budget = &qdev->quiver->status->budget;
 	struct quiver_device_counters __iomem *counters;
 
 	counters = &qdev->quiver->status->device[qdev->index];
 	room->bytes = readq(&counters->bytes_room);
 	room->mappings = readq(&counters->mappings_room);
+	most->bytes = readq(&budget->bytes_limit) - readq(&budget->bytes_reserve);
+	most->mappings = readq(&budget->mappings_limit) - readq(&budget->mappings_reserve);
 }
 
 static bool queue_relieve(void *context)

@@ -7,7 +7,7 @@ struct pci_dev;
 /*
  * Windows of the device that the host still maps, after releasing those
  * that nobody uses; -ENODEV when quiver does not serve the device. For tests
- * that must see nothing left behind. Any context; no driver may bind or unbind
+ * that must see nothing left behind. May sleep; no driver may bind or unbind
  * meanwhile.
  */
 long quiver_device_windows(struct pci_dev *pdev);

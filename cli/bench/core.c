@@ -68,10 +68,11 @@ static void host_close(void *context)
 {
 }
 
-static void host_room(void *context, struct quiver_room *room)
+static void host_room(void *context, struct quiver_room *room, struct quiver_room *most)
 {
 	room->bytes = UINT64_C(1) << 40;
 	room->mappings = UINT64_C(1) << 32;
+	*most = *room;
 }
 
 static const struct quiver_transport transport = {

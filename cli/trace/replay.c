@@ -95,13 +95,15 @@ static void host_close(void *context)
 {
 }
 
-static void host_room(void *context, struct quiver_room *room)
+static void host_room(void *context, struct quiver_room *room, struct quiver_room *most)
 {
 	struct quiver_replay *replay = context;
 	struct quiver_amount amount = quiver_budget_room(&replay->budget, 0);
 
 	room->bytes = amount.bytes;
 	room->mappings = amount.mappings;
+	most->bytes = replay->budget.bytes.limit - replay->budget.bytes.reserve;
+	most->mappings = replay->budget.mappings.limit - replay->budget.mappings.reserve;
 }
 
 static const struct quiver_transport transport = {

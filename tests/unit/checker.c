@@ -160,6 +160,15 @@ static uint64_t check_idle_list(const struct checker *checker, unsigned int clas
 	return count;
 }
 
+/* Whether some map was had at the second attempt. */
+static bool has_exact(const struct checker *checker)
+{
+	for (size_t m = 0; m < CHECKER_MAPS; m++)
+		if (checker->map[m].count && checker->map[m].exact)
+			return true;
+	return false;
+}
+
 static void check_idle(const struct checker *checker, const struct quiver_space_stats *stats)
 {
 	uint64_t count = 0;
@@ -169,6 +178,8 @@ static void check_idle(const struct checker *checker, const struct quiver_space_
 	assert_int_equal(stats->idle_windows, count);
 	if (checker->strict || !checker->policy->keeps_idle)
 		assert_int_equal(count, 0);
+	if (checker->strict && !checker->partly && !has_exact(checker))
+		assert_int_equal(checker->now.waste, 0);
 }
 
 /* One window, found by either address, that counts what was recounted. */
@@ -215,6 +226,7 @@ static void check_choice(const struct checker *checker, const struct checker_map
 	uint64_t last = segment->gpa + (segment->length - 1), size = MODEL_GRANULE, start;
 
 	if (checker->policy == &quiver_policy_fixed256k && !map->exact &&
+	    !checker->space.config.strict &&
 	    segment->gpa / 0x40000 == last / 0x40000)
 		size = 0x40000;
 	start = segment->gpa / size * size;

@@ -15,7 +15,9 @@
  *  - Where the host tells its room, a refusal costs no entry, and a map no exit
  *    more than its entries fill.
  *  - Policies that keep nothing, and strict mode: no window without a user. In
- *    strict mode a map makes no window with a granule that it does not touch.
+ *    strict mode no granule is mapped that no live segment touches; but a map that
+ *    found no room for windows of its own may keep a larger one alive, and so may
+ *    a part of a scatterlist.
  *
  * A failure is one of cmocka's. Not for threads.
  */
@@ -53,6 +55,7 @@ struct checker {
 	const struct quiver_policy *policy;
 	bool strict;
 	bool mislaid;			/* a segment was unmapped with a wrong length */
+	bool partly;			/* a scatterlist is being unmapped piece by piece */
 	struct checker_map map[CHECKER_MAPS];
 	struct model_segment scratch[CHECKER_SEGMENTS];
 

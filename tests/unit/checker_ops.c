@@ -114,27 +114,11 @@ static int attempt(struct checker *checker, struct model_segment *segment, size_
 	return error;
 }
 
-/* Each granule of what this map made is one of its own. */
-static void check_strict(struct checker *checker, uint64_t serial)
-{
-	const struct model_host *host = &checker->host;
-
-	if (checker->policy == &quiver_policy_fixed256k)
-		return;
-	checker_recount(checker);
-	for (size_t i = 0; i < host->mapping_count; i++) {
-		const struct model_mapping *m = &host->mapping[i];
-
-		if (m->live && !m->orphan && m->serial > serial)
-			assert_int_equal(m->touched, m->gpa.length >> MODEL_SHIFT);
-	}
-}
-
 int checker_map(struct checker *checker, uint32_t map, const struct quiver_range *segment,
 		uint32_t count, bool vital)
 {
 	struct checker_map *slot = &checker->map[map];
-	uint64_t failed_storage = model_windows_failed(), serial = checker->host.serial;
+	uint64_t failed_storage = model_windows_failed();
 	bool faithful = is_faithful(checker);
 	struct model_ask ask = { .vital = vital };
 	bool again;
@@ -156,8 +140,6 @@ int checker_map(struct checker *checker, uint32_t map, const struct quiver_range
 		memcpy(slot->segment, checker->scratch, count * sizeof(*slot->segment));
 		slot->count = count;
 		slot->exact = ask.exact;
-		if (checker->strict)
-			check_strict(checker, serial);
 	}
 	checker_check(checker);
 	return error;
@@ -187,6 +169,7 @@ void checker_unmap_badly(struct checker *checker, uint32_t map, uint64_t bits)
 	while (slot->count) {
 		struct model_segment segment = slot->segment[--slot->count];
 
+		checker->partly = slot->count;
 		if (bits & 1) {
 			segment.length = lengths[(bits >> 1) % 5];
 			checker->mislaid = true;

@@ -115,7 +115,7 @@ void model_host_first_fit(struct model_host *host, uint32_t slots);
 void model_host_detach(struct model_host *host);
 
 /* For transport.room and transport.relieve; the latter is about host->peer. */
-void model_host_room(void *host, struct quiver_room *room);
+void model_host_room(void *host, struct quiver_room *room, struct quiver_room *most);
 bool model_host_relieve(void *host);
 
 /* The mapping at a bus address, or NULL. */

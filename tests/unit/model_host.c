@@ -280,7 +280,7 @@ static void host_close(void *context)
 	batch_open = false;
 }
 
-void model_host_room(void *context, struct quiver_room *room)
+void model_host_room(void *context, struct quiver_room *room, struct quiver_room *most)
 {
 	struct model_host *host = context;
 	struct model_limits *limits = host->limits;
@@ -289,6 +289,8 @@ void model_host_room(void *context, struct quiver_room *room)
 	room->bytes = less(less(limits->bytes, limits->reserve_bytes), limits->used_bytes);
 	room->mappings = less(less(limits->mappings, limits->reserve_mappings),
 			      limits->used_mappings);
+	most->bytes = less(limits->bytes, limits->reserve_bytes);
+	most->mappings = less(limits->mappings, limits->reserve_mappings);
 	pthread_mutex_unlock(&limits->lock);
 }
 

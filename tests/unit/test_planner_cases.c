@@ -179,7 +179,10 @@ static void all_idle_windows_can_be_had(void **state)
 	}
 }
 
-/* Neighbours share a window; a gap is not mapped; it goes with its last segment, whole. */
+/*
+ * Neighbours of one scatterlist share a window; a gap is not mapped; what comes later has a window of
+ * its own, so that it keeps nothing else mapped.
+ */
 static void strict_maps_what_is_asked_for_and_no_more(void **state)
 {
 	struct model_segment s[4] = {
@@ -193,12 +196,14 @@ static void strict_maps_what_is_asked_for_and_no_more(void **state)
 	assert_int_equal(world.host.mappings, 2);
 	assert_int_equal(world.host.bytes, 4 << MODEL_SHIFT);
 	assert_int_equal(model_map(&world.space, &s[3], 1), 0);
-	assert_int_equal(world.host.mappings, 2);
+	assert_int_equal(world.host.mappings, 3);
+	assert_int_equal(world.host.bytes, 5 << MODEL_SHIFT);
 
 	assert_int_equal(model_unmap(&world.space, &s[2], 1), 1);
-	assert_int_equal(world.host.mappings, 1);
+	assert_int_equal(world.host.mappings, 2);
 	assert_int_equal(model_unmap(&world.space, s, 2), 2);
-	assert_int_equal(world.host.bytes, 3 << MODEL_SHIFT);
+	assert_int_equal(world.host.mappings, 1);
+	assert_int_equal(world.host.bytes, 1 << MODEL_SHIFT);
 	assert_int_equal(model_unmap(&world.space, &s[3], 1), 1);
 	assert_int_equal(world.host.mappings, 0);
 	assert_int_equal(quiver_space_stats(&world.space).idle_windows, 0);
@@ -218,6 +223,26 @@ static void a_plan_that_fails_leaves_nothing(void **state)
 		assert_int_equal(world.host.rings, 0);
 		assert_int_equal(model_windows_live(), 0);
 		assert_int_equal(quiver_space_stats(&world.space).failed_host, 0);
+		world_fini(&world);
+	}
+}
+
+/* It is asked for once, and no room is made for it in vain. */
+static void what_is_no_ram_is_refused_at_once(void **state)
+{
+	struct model_segment idle = far_apart(3), s = model_segment(GRANULE(10), 1);
+	struct world world;
+
+	for (int tells = 0; tells < 2; tells++) {
+		world_init(&world, false, tells);
+		world.host.hole = (struct quiver_range){ GRANULE(10), MODEL_GRANULE };
+		assert_int_equal(model_map(&world.space, &idle, 1), 0);
+		assert_int_equal(model_unmap(&world.space, &idle, 1), 1);
+		assert_int_equal(model_map(&world.space, &s, 1), -EFAULT);
+		assert_int_equal(world.host.maps, 2);
+		assert_int_equal(world.host.rings, 2);
+		assert_true(is_mapped(&world, &idle));
+		assert_int_equal(quiver_space_stats(&world.space).failed_host, 1);
 		world_fini(&world);
 	}
 }
@@ -382,6 +407,7 @@ int main(void)
 		cmocka_unit_test(all_idle_windows_can_be_had),
 		cmocka_unit_test(strict_maps_what_is_asked_for_and_no_more),
 		cmocka_unit_test(a_plan_that_fails_leaves_nothing),
+		cmocka_unit_test(what_is_no_ram_is_refused_at_once),
 		cmocka_unit_test(what_lies_beside_a_hole_can_be_mapped),
 		cmocka_unit_test(neighbours_in_two_blocks_of_ram_can_be_mapped),
 		cmocka_unit_test(a_granule_may_be_mapped_very_often),

@@ -248,6 +248,34 @@ static void windows_on_their_way_in_are_joined(void **state)
 	world_fini(&world);
 }
 
+/* What is on its way may be refused: an exact or a vital map, which is the last try, has its own. */
+static void a_last_try_counts_on_nobody(void **state)
+{
+	for (int vital = 0; vital < 2; vital++) {
+		struct call first = { .segment = { model_segment(GRANULE(0), 1) }, .count = 1 };
+		struct model_segment own = model_segment(GRANULE(0) + 9, 1);
+		struct model_ask ask = { .exact = !vital, .vital = vital };
+		struct world world;
+
+		world_init(&world, true, true);
+		first.space = &world.space;
+		hold_next();
+		call_start(&first);
+		sem_wait(&entered);
+		assert_int_equal(model_ask(&world.space, &own, 1, ask), 0);
+		assert_false(atomic_load(&first.done));
+		sem_post(&go);
+		call_join(&first);
+		assert_int_equal(world.host.maps, 2);
+		assert_true(model_host_reaches(&world.host, own.iova, own.gpa, 1));
+		assert_int_equal(model_unmap(&world.space, &own, 1), 1);
+		assert_true(model_host_reaches(&world.host, first.segment[0].iova,
+					       first.segment[0].gpa, 1));
+		assert_int_equal(model_unmap(&world.space, first.segment, 1), 1);
+		world_fini(&world);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +283,7 @@ int main(void)
 		cmocka_unit_test(what_is_on_its_way_out_refuses_nobody),
 		cmocka_unit_test(what_another_device_releases_refuses_nobody),
 		cmocka_unit_test(windows_on_their_way_in_are_joined),
+		cmocka_unit_test(a_last_try_counts_on_nobody),
 	};
 
 	alarm(PATIENCE);
