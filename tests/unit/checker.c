@@ -9,9 +9,6 @@
 #include "core/internal.h"
 #include "promise.h"
 
-/* Windows of more granules count as touched throughout; window.c has the same number. */
-#define COUNTED_MAX 4096u
-
 static uint64_t granules(uint64_t bytes)
 {
 	return bytes >> MODEL_SHIFT;
@@ -42,6 +39,16 @@ static void recount_segment(struct checker *checker, const struct model_segment 
 	checker->now.segments++;
 }
 
+/* Very large ones count as touched throughout, and those for whose counts there was no storage. */
+static bool is_counted(const struct checker *checker, const struct model_mapping *mapping)
+{
+	struct quiver_range iova = { mapping->iova, 1 };
+	struct quiver_index_node *node = quiver_index_find(&checker->space.by_iova, iova);
+
+	assert_non_null(node);
+	return quiver_window_by_iova(node)->counted;
+}
+
 static void recount_mapping(struct checker *checker, struct model_mapping *mapping)
 {
 	struct checker_totals *now = &checker->now;
@@ -53,7 +60,7 @@ static void recount_mapping(struct checker *checker, struct model_mapping *mappi
 		return;
 	now->used_windows++;
 	now->used_bytes += length;
-	if (granules(length) > COUNTED_MAX)
+	if (!is_counted(checker, mapping))
 		mapping->touched = granules(length);
 	now->touched += mapping->touched;
 	now->waste += granules(length) - mapping->touched;

@@ -276,6 +276,41 @@ static void a_last_try_counts_on_nobody(void **state)
 	}
 }
 
+static void *map_twice(void *context)
+{
+	struct call *call = context;
+
+	call->error = model_map_twice(call->space, call->segment, call->count);
+	return NULL;
+}
+
+/* Who joined what was then refused tries by itself: it would have fitted. */
+static void a_refusal_is_not_inherited(void **state)
+{
+	struct call first = { .segment = { model_segment(GRANULE(0), 16 << MODEL_SHIFT) },
+			      .count = 1 };
+	struct call second = { .segment = { model_segment(GRANULE(3) + 7, 1) }, .count = 1 };
+	struct world world;
+
+	world_init(&world, false, false);
+	first.space = second.space = &world.space;
+	world.host.limits->bytes = 8 << MODEL_SHIFT;
+	hold_next();
+	call_start(&first);
+	sem_wait(&entered);
+	assert_int_equal(pthread_create(&second.thread, NULL, map_twice, &second), 0);
+	while (quiver_space_stats(&world.space).segments < 2)
+		sched_yield();
+	sem_post(&go);
+	assert_int_equal(pthread_join(first.thread, NULL), 0);
+	assert_int_equal(first.error, -E2BIG);
+	call_join(&second);
+	assert_true(model_host_reaches(&world.host, second.segment[0].iova,
+				       second.segment[0].gpa, 1));
+	assert_int_equal(model_unmap(&world.space, second.segment, 1), 1);
+	world_fini(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +319,7 @@ int main(void)
 		cmocka_unit_test(what_another_device_releases_refuses_nobody),
 		cmocka_unit_test(windows_on_their_way_in_are_joined),
 		cmocka_unit_test(a_last_try_counts_on_nobody),
+		cmocka_unit_test(a_refusal_is_not_inherited),
 	};
 
 	alarm(PATIENCE);
