@@ -292,6 +292,16 @@ static void add_row(struct quiver_table *table, const char *policy, size_t which
 	quiver_words_add(&table->cells, "%.2f", ns[LIVES - 1] / ns[0]);
 }
 
+static void print_all(const struct quiver_table *table, const json_t *array, bool json)
+{
+	if (!json) {
+		quiver_table_print(table, stdout);
+		return;
+	}
+	json_dumpf(array, stdout, JSON_INDENT(2));
+	putchar('\n');
+}
+
 int quiver_bench_core(bool json)
 {
 	struct quiver_table table = { .columns = 6 };
@@ -313,10 +323,8 @@ int quiver_bench_core(bool json)
 	}
 	if (!done)
 		quiver_error("bench core: out of memory");
-	else if (json)
-		json_dumpf(array, stdout, JSON_INDENT(2));
 	else
-		quiver_table_print(&table, stdout);
+		print_all(&table, array, json);
 	json_decref(array);
 	quiver_table_free(&table);
 	return done ? QUIVER_EXIT_OK : QUIVER_EXIT_SETUP;

@@ -44,7 +44,7 @@ static bool parse_number(const char *text, uint64_t limit, uint64_t *value)
 {
 	char *end;
 
-	*value = strtoull(text, &end, 0);
+	*value = strtoull(text, &end, 10);
 	return *text >= '0' && *text <= '9' && !*end && *value && *value <= limit;
 }
 
@@ -100,7 +100,8 @@ static int parse_option(struct replay_options *options, int code, char *text)
 		options->help = true;
 		return QUIVER_EXIT_OK;
 	}
-	return quiver_usage_error("trace replay: '%s' is not a number that will do", text);
+	return quiver_usage_error("trace replay: '%s' is not a number from 1 to %" PRIu64, text,
+				  code == 'b' ? QUIVER_REPLAY_BYTES_MAX : (uint64_t)UINT32_MAX);
 }
 
 static int check(const struct replay_options *options, int files)

@@ -70,6 +70,9 @@ void checker_recount(struct checker *checker)
 {
 	struct model_host *host = &checker->host;
 
+	if (!checker->mark)
+		checker->mark = calloc(host->slots, sizeof(*checker->mark));
+	assert_non_null(checker->mark);
 	memset(&checker->now, 0, sizeof(checker->now));
 	checker->epoch++;
 	for (size_t i = 0; i < host->mapping_count; i++)
@@ -202,6 +205,8 @@ static void check_window(const struct checker *checker, const struct model_mappi
 	assert_non_null(window);
 	assert_int_equal(window->state, QUIVER_WINDOW_LIVE);
 	assert_int_equal(window->users, mapping->users);
+	/* Storage for few counts is never short alone. */
+	assert_true(window->counted || granules(mapping->gpa.length) > 64);
 	if (!checker->mislaid)
 		assert_int_equal(window->touched, mapping->touched);
 	quiver_index_search(&space->by_gpa, mapping->gpa, &search);
@@ -278,8 +283,6 @@ void checker_init(struct checker *checker, const struct quiver_policy *policy, s
 	checker->policy = policy;
 	checker->strict = strict;
 	checker->windows_before = model_windows_live();
-	checker->mark = calloc(MODEL_SLOTS, sizeof(*checker->mark));
-	assert_non_null(checker->mark);
 }
 
 void checker_join(struct checker *a, struct checker *b)

@@ -108,8 +108,11 @@ void model_host_fini(struct model_host *host);
 /* From now on the host's limits are the other's. Nothing is mapped yet. */
 void model_host_share(struct model_host *host, struct model_host *other);
 
-/* Few addresses, given out first-fit: they fragment [D11]. */
-void model_host_first_fit(struct model_host *host, uint32_t slots);
+/*
+ * So many granules of bus addresses; nothing is mapped yet. Few that are given
+ * out first-fit fragment [D11].
+ */
+void model_host_addresses(struct model_host *host, uint32_t slots, bool first_fit);
 
 /* As if the device had been detached: every mapping is gone. */
 void model_host_detach(struct model_host *host);

@@ -324,11 +324,13 @@ void model_host_share(struct model_host *host, struct model_host *other)
 	host->limits = other->limits;
 }
 
-void model_host_first_fit(struct model_host *host, uint32_t slots)
+void model_host_addresses(struct model_host *host, uint32_t slots, bool first_fit)
 {
-	assert_true(slots <= MODEL_SLOTS);
+	free(host->slot);
+	host->slot = calloc(slots, sizeof(*host->slot));
+	assert_non_null(host->slot);
 	host->slots = slots;
-	host->first_fit = true;
+	host->first_fit = first_fit;
 }
 
 void model_host_detach(struct model_host *host)

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Granules of bus addresses: many times what can be mapped at once. */
+#define PLENTY (1u << 16)
+
 struct player {
 	const struct player_world *world;
 	const struct quiver_sequence_source *source;
@@ -162,9 +165,9 @@ static void checker_start(struct player *player, struct checker *checker)
 	const struct player_world *world = player->world;
 
 	checker_init(checker, world->policy, world->capacity, world->strict);
-	if (world->slots)
-		model_host_first_fit(&checker->host, world->slots);
-	checker->host.base = world->bus;
+	model_host_addresses(&checker->host, world->slots ? world->slots : PLENTY, world->slots);
+	if (world->high)
+		checker->host.base = 0 - checker->host.slots * MODEL_GRANULE;
 	checker->host.ram = (struct quiver_range){ world->ram_base, world->ram };
 	checker->host.random.state = draw(player->source, 4);
 	checker->host.fail_at = world->fail_entry;
@@ -249,15 +252,13 @@ struct player_world player_world_from_bits(const struct quiver_sequence_source *
 		.capacity = capacities[bits >> 10 & 3],
 		.holes = bits >> 9 & 1,
 		.slots = (bits >> 12 & 3) == 3 ? 64u << (bits >> 14 & 1) : 0,
-		.bus = MODEL_BASE,
 		.ram_base = 0x40000000,
 		.ram = 1 << 20,
 	};
 
 	bits = draw(source, 1);
 	world.ram <<= bits & 3;
-	if (bits >> 2 & 1)
-		world.bus = 0 - (uint64_t)(world.slots ? world.slots : MODEL_SLOTS) * MODEL_GRANULE;
+	world.high = bits >> 2 & 1;
 	if ((bits >> 3 & 3) == 1)
 		world.ram_base = 0;
 	if ((bits >> 3 & 3) == 2)

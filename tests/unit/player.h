@@ -22,7 +22,7 @@ struct player_world {
 	enum quiver_wire_status fail_status;
 	size_t capacity;		/* entries of a batch */
 	uint32_t slots;			/* granules of bus addresses, first-fit; 0: plenty */
-	uint64_t bus;			/* where they begin */
+	bool high;			/* they end at the very end */
 	uint64_t ram_base, ram;		/* of guest addresses */
 	uint64_t limit;			/* of bytes and mappings; 0: changes as the bits say */
 	struct quiver_sequence_config sequence;

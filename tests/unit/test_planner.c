@@ -28,7 +28,7 @@ static void seed(const char *test)
 static struct player_world plain_world(const struct quiver_policy *policy)
 {
 	return (struct player_world){
-		.policy = policy, .tells_room = true, .capacity = 512, .bus = MODEL_BASE,
+		.policy = policy, .tells_room = true, .capacity = 512,
 		.ram_base = 0x40000000, .ram = 8 << 20, .limit = 1ull << 30,
 		.sequence = { .operations = 400, .segments = 64 },
 	};
@@ -139,7 +139,7 @@ static void the_ends_of_the_address_space(void **state)
 	for (size_t i = 0; i < 6; i++) {
 		struct player_world world = plain_world(policies[i / 2]);
 
-		world.bus = 0 - (uint64_t)MODEL_SLOTS * MODEL_GRANULE;
+		world.high = true;
 		world.ram_base = i % 2 ? 0 : 0 - world.ram;
 		play_all(world);
 	}

@@ -18,7 +18,7 @@ static struct player_world plain_world(unsigned int number)
 
 	return (struct player_world){
 		.policy = policies[number % 3], .strict = number / 3 & 1,
-		.tells_room = number / 6 & 1, .capacity = 5, .bus = MODEL_BASE,
+		.tells_room = number / 6 & 1, .capacity = 5,
 		.ram_base = 0x40000000, .ram = 2 << 20, .limit = 512 << 10,
 		.sequence = { .operations = 50, .segments = 6 },
 	};
