@@ -30,7 +30,7 @@ static inline bool quiver_window_refused(const struct quiver_window *window)
 	return window->error == -E2BIG || window->error == -ENOSPC || window->error == -EIO;
 }
 
-/* Whether another CPU is just mapping the window: it may yet fail, and all who joined it with it. */
+/* Whether another CPU is just mapping it: it may yet fail, and all who joined it with it. */
 static inline bool quiver_op_is_guest(const struct quiver_op *op,
 				      const struct quiver_window *window)
 {
