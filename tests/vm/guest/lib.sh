@@ -204,8 +204,15 @@ counters() {
 }
 
 # Whole, so that no device holds a mapping any more when quiver.ko goes.
+# For as long as the kernel still reads the disk's partitions, the module is in use.
 unload_nvme() {
-	rmmod nvme
+	local i=0
+
+	until rmmod nvme; do
+		i=$((i + 1))
+		[ $i -lt 20 ] || break
+		sleep 0.5
+	done
 	[ ! -d /sys/module/nvme ] || fail "nvme did not unload"
 }
 
