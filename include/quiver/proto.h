@@ -54,7 +54,9 @@ struct quiver_regs {
 /* Feature bits. A driver that accepts a bit that is not offered gets FAILED. */
 #define QUIVER_F_STATUS_PAGE	0	/* BAR 2 holds struct quiver_status_page */
 #define QUIVER_F_BUDGET		1	/* entries may have QUIVER_DMA_VITAL */
-#define QUIVER_FEATURES_ALL	(1ull << QUIVER_F_STATUS_PAGE | 1ull << QUIVER_F_BUDGET)
+#define QUIVER_F_TSO		2	/* all vCPUs run with TSO, from their first instruction [H15] */
+#define QUIVER_FEATURES_ALL	(1ull << QUIVER_F_STATUS_PAGE | 1ull << QUIVER_F_BUDGET | \
+				 1ull << QUIVER_F_TSO)
 
 /* quiver_regs.status. Writing 0 resets: queues disabled, devices detached. */
 #define QUIVER_STATUS_DRIVER_OK	(1u << 0)	/* written by the driver */
@@ -83,7 +85,9 @@ struct quiver_device_regs {
 	__le32 reserved[12];
 };
 
+/* Drivers ignore the bits that they do not know. */
 #define QUIVER_DEVICE_PRESENT	(1u << 0)
+#define QUIVER_DEVICE_LINK_TB5	(1u << 1)	/* it is behind a Thunderbolt 5 link [H13] */
 
 /*
  * Until a device is attached, its bus mastering stays off whatever the guest

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Quirks: what other people's kernel modules, and the kernel itself, get wrong on
+ * this platform, and the cure, one file each. docs/quirks.rst is the table of
+ * them. Every quirk has a switch, a parameter of quiver.ko by its name, and is
+ * listed in /sys/kernel/debug/quiver/quirks.
+ *
+ * A quirk changes as little as it can, for as short as it can, and only what it
+ * has recognized: what it is not sure of it leaves alone, and says so.
+ */
+#ifndef QUIVER_GUEST_QUIRK_H
+#define QUIVER_GUEST_QUIRK_H
+
+#include <linux/module.h>
+#include <linux/types.h>
+
+struct pci_dev;
+
+enum quiver_quirk_switch {
+	QUIVER_QUIRK_OFF,	/* never */
+	QUIVER_QUIRK_AUTO,	/* where it is needed: the default */
+	QUIVER_QUIRK_ON,	/* wherever it is safe, needed or not */
+};
+
+enum quiver_quirk_state {
+	QUIVER_QUIRK_IDLE,	/* nothing needs it, so far */
+	QUIVER_QUIRK_ACTIVE,
+	QUIVER_QUIRK_REFUSED,	/* needed or asked for, and not safe here: detail says why */
+	QUIVER_QUIRK_DISABLED,	/* by its switch */
+};
+
+/*
+ * All callbacks are optional, may sleep, and are called one at a time, and not
+ * for a quirk whose switch is off.
+ */
+struct quiver_quirk {
+	const char *name;
+	const char *cures;		/* in a few words */
+	int wants;			/* enum quiver_quirk_switch: the parameter */
+
+	/* When quiver.ko is loaded and goes. stop is called last, whatever start said. */
+	void (*start)(struct quiver_quirk *quirk);
+	void (*stop)(struct quiver_quirk *quirk);
+	/*
+	 * Of the modules named here: before they parse their parameters and run
+	 * anything; when they are up; when they go, or did not come up.
+	 */
+	const char *module;
+	void (*coming)(struct quiver_quirk *quirk, struct module *module);
+	void (*live)(struct quiver_quirk *quirk, struct module *module);
+	void (*going)(struct quiver_quirk *quirk, struct module *module);
+	/* A quiver-dma is there; features are the wire's bits that both sides know. */
+	void (*host)(struct quiver_quirk *quirk, u64 features);
+
+	/* The framework's. */
+	enum quiver_quirk_state state;
+	char detail[120];
+	/* Any context: how often it was reached, and how often it made a difference. */
+	atomic64_t hits, cures_done;
+};
+
+/* The parameter of quiver.ko that switches it: off, auto or on. */
+extern const struct kernel_param_ops quiver_quirk_switch_ops;
+#define QUIVER_QUIRK_SWITCH(quirk, what)						\
+	module_param_cb(quirk, &quiver_quirk_switch_ops, &quiver_##quirk.wants, 0444);	\
+	MODULE_PARM_DESC(quirk, "off, auto (default) or on: " what)
+
+extern struct quiver_quirk quiver_nvidia_uvm_pagesize, quiver_nvidia_uvm_chunks, quiver_nvidia_tb5;
+extern struct quiver_quirk quiver_tso, quiver_arm64_dc_zva;
+
+/* For quirks: what is to be shown. A refusal is also logged, as a warning. */
+__printf(3, 4)
+void quiver_quirk_set(struct quiver_quirk *quirk, enum quiver_quirk_state state,
+		      const char *format, ...);
+
+/* For main.c. init cannot fail: a quirk that cannot be had is refused. */
+void quiver_quirks_init(void);
+void quiver_quirks_exit(void);
+void quiver_quirks_host(u64 features);
+
+struct seq_file;
+void quiver_quirks_show(struct seq_file *file);
+
+/*
+ * module_param.c: another module's parameter, by name, while it is COMING or LIVE.
+ * -ENOENT: it has none of that name; what the parameter's own set and get say.
+ */
+int quiver_module_param_set(struct module *module, const char *name, const char *value);
+/* value: room for a page. */
+int quiver_module_param_get(struct module *module, const char *name, char *value);
+
+/*
+ * device.c: calls visit for every attached device until it returns true; whether
+ * it did. Any context; under RCU, so visit may not sleep. link_tb5 is the host's word.
+ */
+bool quiver_devices_visit(bool (*visit)(struct pci_dev *pdev, bool link_tb5, void *context),
+			  void *context);
+
+#endif
