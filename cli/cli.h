@@ -20,6 +20,7 @@ enum quiver_exit {
 int quiver_list_main(int argc, char **argv);
 int quiver_run_main(int argc, char **argv);
 int quiver_bench_main(int argc, char **argv);
+int quiver_quirks_main(int argc, char **argv);
 int quiver_trace_main(int argc, char **argv);
 
 /* "quiver: text" on standard error. */

@@ -16,6 +16,7 @@ static const struct {
 	{ "run", quiver_run_main, "start a VM with devices passed through" },
 #endif
 	{ "bench", quiver_bench_main, "measure Quiver's own part of a map" },
+	{ "quirks", quiver_quirks_main, "show what quiver.ko mends in this guest" },
 	{ "trace", quiver_trace_main, "record, replay and measure what a driver maps for DMA" },
 };
 
