@@ -29,6 +29,7 @@ static void put(uint8_t *at, unsigned int width, uint32_t value)
 void simmac_config_init(struct simmac_device *device)
 {
 	device->capability_end = CAPABILITIES_START;
+	device->capability_link = PCI_CAPABILITY_LIST;
 	put(device->writable + PCI_COMMAND, 2,
 	    PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY |
 	    PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
@@ -68,6 +69,14 @@ void simmac_config_set_bar(struct simmac_device *device, unsigned int n)
 		put(device->config + PCI_BASE_ADDRESS_0 + 4 * (n + 1), 4, (uint32_t)(value >> 32));
 }
 
+int simmac_device_place_capability(struct simmac_device *device, unsigned int offset)
+{
+	if (offset % 4 || offset < device->capability_end || offset >= CAPABILITIES_END)
+		return -EINVAL;
+	device->capability_end = offset;
+	return 0;
+}
+
 unsigned int simmac_device_add_capability(struct simmac_device *device, uint8_t id,
 					  unsigned int size)
 {
@@ -76,11 +85,36 @@ unsigned int simmac_device_add_capability(struct simmac_device *device, uint8_t 
 	if (size < PCI_CAP_SIZEOF || offset > CAPABILITIES_END || size > CAPABILITIES_END - offset)
 		return 0;
 	device->config[offset] = id;
-	device->config[offset + PCI_CAP_LIST_NEXT] = device->config[PCI_CAPABILITY_LIST];
-	device->config[PCI_CAPABILITY_LIST] = (uint8_t)offset;
+	device->config[device->capability_link] = (uint8_t)offset;
+	device->capability_link = offset + PCI_CAP_LIST_NEXT;
 	device->config[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
 	device->capability_end = offset + size;
 	return offset;
+}
+
+void simmac_device_hide_capability(struct simmac_device *device, unsigned int offset)
+{
+	unsigned int link = PCI_CAPABILITY_LIST, next = offset + PCI_CAP_LIST_NEXT;
+
+	while (device->config[link] && device->config[link] != offset)
+		link = device->config[link] + PCI_CAP_LIST_NEXT;
+	if (!device->config[link])
+		return;
+	device->config[link] = device->config[next];
+	if (device->capability_link == next)
+		device->capability_link = link;
+}
+
+int simmac_device_add_pm(struct simmac_device *device)
+{
+	unsigned int offset = simmac_device_add_capability(device, PCI_CAP_ID_PM, PCI_PM_SIZEOF);
+
+	if (!offset)
+		return -ENOSPC;
+	put(device->config + offset + PCI_PM_PMC, 2, 3);
+	put(device->config + offset + PCI_PM_CTRL, 2, PCI_PM_CTRL_NO_SOFT_RESET);
+	put(device->writable + offset + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK);
+	return 0;
 }
 
 int simmac_device_add_msi(struct simmac_device *device, unsigned int vectors)
@@ -140,7 +174,7 @@ static void set_link(uint8_t *pcie)
 	put(pcie + PCI_EXP_LNKCTL2, 2, PCI_EXP_LNKCTL2_TLS_8_0GT);
 }
 
-int simmac_device_add_pcie(struct simmac_device *device)
+int simmac_device_add_pcie(struct simmac_device *device, bool flr)
 {
 	unsigned int offset = simmac_device_add_capability(device, PCI_CAP_ID_EXP,
 							   PCIE_CAPABILITY_SIZE);
@@ -151,7 +185,7 @@ int simmac_device_add_pcie(struct simmac_device *device)
 	device->pcie_offset = offset;
 	put(pcie + PCI_EXP_FLAGS, 2, 2 | PCI_EXP_TYPE_ENDPOINT << 4);
 	put(pcie + PCI_EXP_DEVCAP, 4,
-	    DEVCAP_PAYLOAD_256B | PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR);
+	    DEVCAP_PAYLOAD_256B | PCI_EXP_DEVCAP_RBER | (flr ? PCI_EXP_DEVCAP_FLR : 0));
 	put(pcie + PCI_EXP_DEVCTL, 2,
 	    PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN | PCI_EXP_DEVCTL_READRQ_512B);
 	set_link(pcie);
@@ -250,8 +284,10 @@ static bool starts_flr(const struct simmac_device *device, unsigned int offset,
 {
 	unsigned int control = device->pcie_offset + PCI_EXP_DEVCTL;
 
-	return device->pcie_offset && (after_write(device, control, offset, width, value) &
-				       PCI_EXP_DEVCTL_BCR_FLR);
+	if (!device->pcie_offset ||
+	    !(device->config[device->pcie_offset + PCI_EXP_DEVCAP + 3] & PCI_EXP_DEVCAP_FLR >> 24))
+		return false;
+	return after_write(device, control, offset, width, value) & PCI_EXP_DEVCTL_BCR_FLR;
 }
 
 static void write_locked(struct simmac_device *device, unsigned int offset, unsigned int width,

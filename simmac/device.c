@@ -25,7 +25,8 @@
 #define LONG_SHARE	250
 #define LONG_MAX_NS	UINT64_C(10000000)
 
-static const struct simmac_model *const models[] = { &simmac_nvme, &simmac_endpoint };
+static const struct simmac_model *const models[] = { &simmac_nvme, &simmac_endpoint,
+						    &simmac_gpu };
 
 uint64_t simmac_device_now(void)
 {
@@ -240,13 +241,21 @@ static void bar_free(struct simmac_bar *bar)
 	close(bar->fd);
 }
 
+/* Most of a large one was never touched: it stays as sparse as it was. */
+static void clear_bar(const struct simmac_bar *bar)
+{
+	if (fallocate(bar->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+		      (off_t)whole_pages(bar->size)))
+		memset(bar->memory, 0, bar->size);
+}
+
 static void clear_bars(struct simmac_device *device)
 {
 	unsigned int n;
 
 	for (n = 0; n < SIMMAC_BARS; n++)
 		if (device->bar[n].size)
-			memset(device->bar[n].memory, 0, device->bar[n].size);
+			clear_bar(&device->bar[n]);
 }
 
 static uint64_t option_number(struct simmac_device *device, const char *key)
@@ -257,7 +266,8 @@ static uint64_t option_number(struct simmac_device *device, const char *key)
 void simmac_device_do_reset(struct simmac_device *device, enum simmac_reset kind)
 {
 	bool dies = kind == SIMMAC_RESET_FLR &&
-		    !strcmp(simmac_device_option(device, "flr", "ok"), "dead");
+		    !strcmp(simmac_device_option(device, "flr",
+						 device->dies_of_flr ? "dead" : "ok"), "dead");
 	uint64_t wait = option_number(device, "reset_ms") * 1000000;
 
 	pthread_mutex_lock(&device->config_lock);
@@ -357,8 +367,10 @@ static int device_build(struct simmac_device *device, const char *options,
 	ret = device->model->init(device);
 	if (ret)
 		return ret;
+	ret = simmac_config_lay_over(device);
 	simmac_config_seal(device);
-	ret = check_options(device);
+	if (!ret)
+		ret = check_options(device);
 	if (!ret)
 		ret = -pthread_create(&device->thread, NULL, poll_thread, device);
 	if (ret)

@@ -11,6 +11,9 @@ void simmac_options_free(struct simmac_device *device);
 /* An option that nobody asked for, or NULL. */
 const char *simmac_options_unknown(const struct simmac_device *device);
 
+/* overlay.c: -EINVAL if the option is malformed */
+int simmac_config_lay_over(struct simmac_device *device);
+
 /* config.c */
 void simmac_config_init(struct simmac_device *device);
 /* What init() left becomes the power-on state. */

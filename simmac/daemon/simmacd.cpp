@@ -20,6 +20,7 @@ static const char usage[] =
 	"                           registry says so\n"
 	"  --limit-mappings N       DART: mappings that can be live; the same\n"
 	"  --property NAME=VALUE    of each device in the registry; NAME= takes it away\n"
+	"  --base N                 DART: the lowest address of the bus that it gives\n"
 	"  --skew N                 DART: bytes by which addresses miss 2 MiB\n"
 	"  --seed N                 of DART's choices\n"
 	"  --segments N             that a DMA preparation comes back as\n"
@@ -33,8 +34,8 @@ static const char usage[] =
 	"usage; 86 when the simulated Mac panicked.\n";
 
 enum option_value {
-	OPTION_SOCKET = 1, OPTION_DEVICE, OPTION_BYTES, OPTION_MAPPINGS, OPTION_SKEW, OPTION_SEED,
-	OPTION_SEGMENTS, OPTION_RESET, OPTION_FAIL, OPTION_DELAY, OPTION_REPORT, OPTION_STATE,
+	OPTION_SOCKET = 1, OPTION_DEVICE, OPTION_BYTES, OPTION_MAPPINGS, OPTION_BASE, OPTION_SKEW,
+	OPTION_SEED, OPTION_SEGMENTS, OPTION_RESET, OPTION_FAIL, OPTION_DELAY, OPTION_REPORT, OPTION_STATE,
 	OPTION_STICKY, OPTION_PROPERTY, OPTION_HELP
 };
 
@@ -44,6 +45,7 @@ static const struct option long_options[] = {
 	{ "limit-bytes", required_argument, NULL, OPTION_BYTES },
 	{ "limit-mappings", required_argument, NULL, OPTION_MAPPINGS },
 	{ "property", required_argument, NULL, OPTION_PROPERTY },
+	{ "base", required_argument, NULL, OPTION_BASE },
 	{ "skew", required_argument, NULL, OPTION_SKEW },
 	{ "seed", required_argument, NULL, OPTION_SEED },
 	{ "segments", required_argument, NULL, OPTION_SEGMENTS },
@@ -107,6 +109,9 @@ static bool apply_number(struct options &options, int option, uint64_t value)
 	case OPTION_MAPPINGS:
 		options.dart.limit_mappings = value;
 		options.properties[QUIVER_DEXT_KEY_MAPPINGS] = std::to_string(value);
+		return true;
+	case OPTION_BASE:
+		options.dart.aperture_base = value;
 		return true;
 	case OPTION_SKEW:
 		options.dart.skew = value;

@@ -303,7 +303,7 @@ static int add_resources(struct simmac_device *device)
 		if (ret)
 			return ret;
 	}
-	ret = simmac_device_add_pcie(device);
+	ret = simmac_device_add_pcie(device, true);
 	if (!ret)
 		ret = simmac_device_add_msi(device, MSI_VECTORS);
 	if (!ret)

@@ -158,7 +158,7 @@ static int add_resources(struct simmac_device *device)
 	int ret = simmac_device_add_bar(device, 0, BAR_SIZE, true, false);
 
 	if (!ret)
-		ret = simmac_device_add_pcie(device);
+		ret = simmac_device_add_pcie(device, true);
 	if (!ret)
 		ret = simmac_device_add_msi(device, MSI_VECTORS);
 	if (!ret)

@@ -65,6 +65,13 @@ static void bad_specs_are_refused(void **state)
 	assert_int_equal(try_spec("nvme,colour=red"), -EINVAL);
 	assert_int_equal(try_spec("endpoint,size=1M"), -EINVAL);
 	assert_int_equal(try_spec("endpoint,flr=maybe"), -EINVAL);
+	assert_int_equal(try_spec("endpoint,config="), -EINVAL);
+	assert_int_equal(try_spec("endpoint,config=100"), -EINVAL);
+	assert_int_equal(try_spec("endpoint,config=100:1"), -EINVAL);
+	assert_int_equal(try_spec("endpoint,config=100:11/200:11"), -EINVAL);
+	assert_int_equal(try_spec("endpoint,config=100:11+"), -EINVAL);
+	assert_int_equal(try_spec("endpoint,config=fff:1122"), -EINVAL);
+	assert_int_equal(try_spec("endpoint,config=ffffffffffffffff:11"), -EINVAL);
 }
 
 static void options_are_read(void **state)
@@ -123,6 +130,19 @@ static void only_writable_bits_change(void **state)
 	simmac_device_config_write(device, UINT32_MAX, 4, 0);
 	simmac_device_config_write(device, PCI_INTERRUPT_LINE - 1, 4, 0);
 	assert_int_equal(config(device, PCI_INTERRUPT_LINE, 1), 0x5a);
+	simmac_device_free(device);
+}
+
+static void config_space_can_be_laid_over(void **state)
+{
+	struct simmac_device *device;
+
+	assert_int_equal(simmac_device_new("endpoint,config=2:cDaB+ffe:0102", NULL, &device), 0);
+	assert_int_equal(config(device, PCI_VENDOR_ID, 4), 0xabcd1912);
+	assert_int_equal(config(device, 0xffc, 4), 0x02010000);
+	/* It is what the device is, not what was written to it. */
+	simmac_device_reset(device, SIMMAC_RESET_HOT);
+	assert_int_equal(config(device, PCI_VENDOR_ID, 4), 0xabcd1912);
 	simmac_device_free(device);
 }
 
@@ -360,6 +380,7 @@ int main(void)
 		cmocka_unit_test(options_are_read),
 		cmocka_unit_test(config_space_is_that_of_a_pcie_endpoint),
 		cmocka_unit_test(only_writable_bits_change),
+		cmocka_unit_test(config_space_can_be_laid_over),
 		cmocka_unit_test(bar_writes_take_the_device_off_the_bus),
 		cmocka_unit_test(payload_size_writes_take_the_device_off_the_bus),
 		cmocka_unit_test(flr_brings_back_power_on_state),

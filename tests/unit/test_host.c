@@ -73,7 +73,8 @@ static void open_converts_each_failure(void **state)
 		{ kIOReturnExclusiveAccess, -EBUSY }, { kIOReturnUnsupported, -EPERM },
 		{ kIOReturnNotResponding, -ENODEV },  { kIOReturnNoDevice, -ENODEV },
 		{ MACH_SEND_INVALID_DEST, -ENODEV },  { kIOReturnNoMemory, -ENOMEM },
-		{ kIOReturnError, -EIO },	      { 0x12345, -EIO },
+		{ kIOReturnNotWritable, -EACCES },    { kIOReturnError, -EIO },
+		{ 0x12345, -EIO },
 	};
 	struct quiver_device *device;
 	size_t i;

@@ -66,6 +66,7 @@ struct simmac_device {
 	struct simmac_bar bar[SIMMAC_BARS];
 	struct simmac_dart *dart;
 	void *state;			/* the model's */
+	bool dies_of_flr;		/* the model's word, if no option says [H8] */
 
 	/*
 	 * Set by the platform while irq_count is 0; models only call
@@ -88,6 +89,7 @@ struct simmac_device {
 	uint64_t ready_at;		/* ns, monotonic: until then the device still resets */
 	uint8_t writable[SIMMAC_CONFIG_SIZE], power_on[SIMMAC_CONFIG_SIZE];
 	unsigned int capability_end;	/* next free byte of config space */
+	unsigned int capability_link;	/* the byte that ends the list */
 	unsigned int pcie_offset;
 	_Atomic(enum simmac_irq_mode) irq_mode;
 	atomic_uint irq_count;
@@ -103,14 +105,16 @@ struct simmac_device {
 extern "C" {
 #endif
 
-extern const struct simmac_model simmac_nvme, simmac_endpoint;
+extern const struct simmac_model simmac_nvme, simmac_endpoint, simmac_gpu;
 
 /*
  * spec: "MODEL[,name=NAME][,option=value...]"; ",," is a comma in a value.
  * -ENOENT: no such model; -EINVAL: bad options, or ones that nobody knows. The
  * thread starts running. Options of every model:
- *   flr=dead	the device never comes back from an FLR [H8]
+ *   flr=dead	the device never comes back from an FLR [H8]; flr=ok: it does
  *   reset_ms=N	a reset takes N ms, while config reads give 0xffff0001
+ *   config=O:B[+O:B...]	bytes B at offset O of config space, in hexadecimal,
+ *		whatever the model has there
  */
 int simmac_device_new(const char *spec, const struct simmac_dart_config *dart,
 		      struct simmac_device **device);
@@ -125,13 +129,18 @@ const char *simmac_device_option(struct simmac_device *device, const char *key,
 /* As above, a number of bytes with K, M or G behind it. -EINVAL if it is none. */
 int simmac_device_option_size(struct simmac_device *device, const char *key, uint64_t fallback,
 			      uint64_t *value);
+/* Where the next capability is to lie, behind all others; -EINVAL if it cannot. */
+int simmac_device_place_capability(struct simmac_device *device, unsigned int offset);
 /* Appends a capability of size bytes (header included); returns its offset, 0 if full. */
 unsigned int simmac_device_add_capability(struct simmac_device *device, uint8_t id,
 					  unsigned int size);
 int simmac_device_add_msi(struct simmac_device *device, unsigned int vectors);
 int simmac_device_add_msix(struct simmac_device *device, unsigned int vectors, unsigned int bar,
 			   uint32_t table_offset, uint32_t pba_offset);
-int simmac_device_add_pcie(struct simmac_device *device);	/* with FLR */
+int simmac_device_add_pcie(struct simmac_device *device, bool flr);
+int simmac_device_add_pm(struct simmac_device *device);	/* a state that nothing follows */
+/* Takes a capability out of the list; it stays where it is, and works [H11]. */
+void simmac_device_hide_capability(struct simmac_device *device, unsigned int offset);
 /* An edge on a vector; dropped unless bus mastering is on and vector < irq_count. */
 void simmac_device_raise(struct simmac_device *device, unsigned int vector);
 bool simmac_device_masters_bus(struct simmac_device *device);

@@ -18,19 +18,24 @@
 /*
  * BAR 0: the copy engine, in registers that NVIDIA's drivers leave alone. It
  * does nothing before GPU_ENABLE_MAGIC is written to GPU_ENABLE, which starts
- * it with GET at 0 and no fault; any other value stops it.
+ * it, anew if it runs, with GET at 0 and no fault; GPU_ENABLE then reads as
+ * GPU_ENABLE_STARTED. Any other value stops it, and GPU_STATUS tells when that
+ * has come through: until it is 0, the ring and what is in it are in use. By a
+ * fault it stops of its own accord, and GPU_ENABLE is 0 again.
  */
 #define GPU_ENGINE		0xff0000
 #define GPU_ENABLE		(GPU_ENGINE + 0x00)
 #define GPU_ENABLE_MAGIC	0x47525651
+#define GPU_ENABLE_STARTED	1
 #define GPU_RING_ENTRIES	(GPU_ENGINE + 0x04)	/* a power of two, 2..65536 */
 #define GPU_RING		(GPU_ENGINE + 0x08)	/* 64 bits: bus address, 32-aligned */
 #define GPU_PAGE_TABLE		(GPU_ENGINE + 0x10)	/* 64 bits: bus address of the root */
-#define GPU_PUT			(GPU_ENGINE + 0x18)	/* the driver's: entries [GET, PUT) are to do */
+#define GPU_PUT			(GPU_ENGINE + 0x18)	/* the driver's: [GET, PUT) are to do */
 #define GPU_GET			(GPU_ENGINE + 0x1c)	/* the device's: both modulo the entries */
 #define GPU_VECTOR		(GPU_ENGINE + 0x20)	/* raised by GPU_FLAG_INTERRUPT */
 #define GPU_FAULT		(GPU_ENGINE + 0x24)	/* enum gpu_fault; the engine has stopped */
 #define GPU_FAULT_ADDRESS	(GPU_ENGINE + 0x28)	/* 64 bits: what could not be translated */
+#define GPU_STATUS		(GPU_ENGINE + 0x30)	/* the device's: 1 from start to stop */
 
 enum gpu_fault {
 	GPU_FAULT_NONE		= 0,
