@@ -149,7 +149,7 @@ static void adopt(struct quiver *quiver, struct pci_dev *pdev)
 	if (!pdev->dev.driver)
 		find_or_attach(quiver, pdev);
 	else if (!quiver_device_find(quiver, pdev))
-		pci_err(pdev, "quiver: %s was bound before quiver was loaded and cannot work; write %s to its unbind file and then to /sys/bus/pci/drivers_probe, and see modprobe.d/quiver.conf\n",
+		pci_err(pdev, "quiver: %s was bound before quiver was loaded and cannot work; write %s to its unbind file and then to /sys/bus/pci/drivers_probe, and see modprobe.d/00-quiver.conf\n",
 			pdev->dev.driver->name, pci_name(pdev));
 	mutex_unlock(&quiver->lock);
 	device_unlock(&pdev->dev);

@@ -7,6 +7,7 @@
 #define QUIVER_GUEST_COMPAT_H
 
 #include <linux/dma-map-ops.h>
+#include <linux/ftrace.h>
 #include <linux/iommu.h>
 
 #ifdef QUIVER_HAVE_IOMMU_DMA_H
@@ -41,6 +42,40 @@ static inline void quiver_device_no_bypass(struct device *dev)
 #define quiver_ops_alloc_pages	alloc_pages_op
 #else
 #define quiver_ops_alloc_pages	alloc_pages
+#endif
+
+/*
+ * Function hooks that see arguments, and may have the task go on elsewhere: by all
+ * registers up to 6.1. A kernel can be without.
+ */
+#if defined(CONFIG_DYNAMIC_FTRACE_WITH_ARGS)
+#define QUIVER_HAVE_DIVERT
+#define QUIVER_DIVERT_FLAGS	FTRACE_OPS_FL_IPMODIFY
+
+static __always_inline unsigned long quiver_divert_argument(struct ftrace_regs *fregs,
+							    unsigned int n)
+{
+	return ftrace_regs_get_argument(fregs, n);
+}
+
+static __always_inline void quiver_divert_to(struct ftrace_regs *fregs, unsigned long address)
+{
+	ftrace_regs_set_instruction_pointer(fregs, address);
+}
+#elif defined(CONFIG_DYNAMIC_FTRACE_WITH_REGS)
+#define QUIVER_HAVE_DIVERT
+#define QUIVER_DIVERT_FLAGS	(FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_SAVE_REGS)
+
+static __always_inline unsigned long quiver_divert_argument(struct ftrace_regs *fregs,
+							    unsigned int n)
+{
+	return regs_get_kernel_argument(ftrace_get_regs(fregs), n);
+}
+
+static __always_inline void quiver_divert_to(struct ftrace_regs *fregs, unsigned long address)
+{
+	instruction_pointer_set(ftrace_get_regs(fregs), address);
+}
 #endif
 
 #endif

@@ -2,12 +2,14 @@
 /*
  * /sys/kernel/debug/quiver/: for quiver-dma, by its PCI address, budget and
  * queues; for each attached device stats, and flush, which releases windows that
- * nobody uses. One "name value" a line.
+ * nobody uses. One "name value" a line. And quirks, a line each: name, state,
+ * switch, how often it was reached and made a difference, and a detail in words.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
 
 #include "core/wire.h"
+#include "quirks/quirk.h"
 #include "quiver.h"
 
 static struct dentry *root;
@@ -137,9 +139,17 @@ static int queues_show(struct seq_file *file, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(queues);
 
+static int quirks_show(struct seq_file *file, void *unused)
+{
+	quiver_quirks_show(file);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(quirks);
+
 void quiver_debugfs_init(void)
 {
 	root = debugfs_create_dir(KBUILD_MODNAME, NULL);
+	debugfs_create_file("quirks", 0444, root, NULL, &quirks_fops);
 }
 
 void quiver_debugfs_exit(void)

@@ -2,7 +2,12 @@
 /* Passed-through functions: from a record of quiver-dma to a struct pci_dev with our ops. */
 #include <linux/slab.h>
 
+#include "quirks/quirk.h"
 #include "quiver.h"
+
+/* From attach to detach, with whatever quiver: read under RCU, changed under attached_lock. */
+static HLIST_HEAD(attached);
+static DEFINE_SPINLOCK(attached_lock);
 
 static struct quiver_device_regs __iomem *record_regs(struct quiver *quiver, unsigned int index)
 {
@@ -122,6 +127,37 @@ bool quiver_device_relieve(struct quiver_device *qdev)
 	return relieved;
 }
 
+bool quiver_devices_visit(bool (*visit)(struct pci_dev *pdev, bool link_tb5, void *context),
+			  void *context)
+{
+	struct quiver_device *qdev;
+	bool done = false;
+
+	rcu_read_lock();
+	hlist_for_each_entry_rcu(qdev, &attached, attached) {
+		done = visit(qdev->pdev, qdev->link_tb5, context);
+		if (done)
+			break;
+	}
+	rcu_read_unlock();
+	return done;
+}
+
+static void join_attached(struct quiver_device *qdev)
+{
+	spin_lock(&attached_lock);
+	hlist_add_head_rcu(&qdev->attached, &attached);
+	spin_unlock(&attached_lock);
+}
+
+static void leave_attached(struct quiver_device *qdev)
+{
+	spin_lock(&attached_lock);
+	hlist_del_rcu(&qdev->attached);
+	spin_unlock(&attached_lock);
+	synchronize_rcu();
+}
+
 static void leave_peers(struct quiver_device *qdev)
 {
 	if (hlist_unhashed(&qdev->peer))
@@ -193,6 +229,7 @@ int quiver_device_attach(struct quiver *quiver, struct pci_dev *pdev, unsigned i
 	qdev->quiver = quiver;
 	qdev->index = index;
 	qdev->regs = record_regs(quiver, index);
+	qdev->link_tb5 = readl(&qdev->regs->flags) & QUIVER_DEVICE_LINK_TB5;
 	qdev->pdev = pci_dev_get(pdev);
 	error = init_device(qdev);
 	if (error)
@@ -207,6 +244,7 @@ int quiver_device_attach(struct quiver *quiver, struct pci_dev *pdev, unsigned i
 		goto remove_faults;
 	quiver_device_claim_ops(qdev);
 	quiver->devices[index] = qdev;
+	join_attached(qdev);
 	pci_info(pdev, "quiver: attached as device %u\n", index);
 	return 0;
 
@@ -224,6 +262,7 @@ free:
 void quiver_device_detach(struct quiver_device *qdev)
 {
 	qdev->quiver->devices[qdev->index] = NULL;
+	leave_attached(qdev);
 	quiver_debugfs_remove_device(qdev);
 	tell_detach(qdev);
 	quiver_faults_remove(qdev);

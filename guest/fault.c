@@ -5,6 +5,9 @@
  *
  * skip_map	write N: the Nth map entry from now is not sent, and an address
  *		that is mapped nowhere is handed out for it [D6]
+ * refuse_maps	write N: from the Nth batch with map entries on, these are not sent, and
+ *		answered as if the host could not; until 0 is written. Reads 1 when it
+ *		has come to that, and more before
  * release_live	write 1: all live windows are released at the host while the
  *		driver and its device go on with them [D8]
  */
@@ -18,7 +21,8 @@
 #define NOWHERE		BIT_ULL(45)
 
 struct quiver_faults {
-	atomic_t skip;
+	atomic_t skip;			/* map entries from now on; 0: none */
+	atomic_t refuse;		/* batches from now on; 1: from this one on; 0: none */
 };
 
 /* The place of the entry to leave out, or count. */
@@ -35,26 +39,85 @@ static size_t find_victim(struct quiver_faults *faults, const struct quiver_dma_
 	return count;
 }
 
+static u64 bytes_to_map(const struct quiver_dma_entry *batch, size_t count)
+{
+	u64 bytes = 0;
+
+	while (count--)
+		if (batch[count].op == QUIVER_OP_MAP)
+			bytes += le64_to_cpu(batch[count].length);
+	return bytes;
+}
+
+/* Counts this batch, if it counts. */
+static bool is_refused(struct quiver_faults *faults, const struct quiver_dma_entry *batch,
+		       size_t count)
+{
+	return atomic_read(&faults->refuse) > 0 && bytes_to_map(batch, count) &&
+	       !atomic_add_unless(&faults->refuse, -1, 1);
+}
+
+/*
+ * Moves the map entries of [first, last) to the end of the batch, in their order. Nobody sends
+ * them, so they can say where they were. How many others there are.
+ */
+static size_t set_aside(struct quiver_dma_entry *batch, size_t count, size_t first, size_t last)
+{
+	struct quiver_dma_entry entry;
+	size_t sent = count;
+
+	while (last-- > first) {
+		if (batch[last].op != QUIVER_OP_MAP)
+			continue;
+		entry = batch[last];
+		entry.iova = cpu_to_le64(last);
+		sent--;
+		memmove(&batch[last], &batch[last + 1], (sent - last) * sizeof(entry));
+		batch[sent] = entry;
+	}
+	return sent;
+}
+
+/* Puts them back, answered: with addresses in a place where nothing is mapped, or with none. */
+static void put_back(struct quiver_dma_entry *batch, size_t sent, size_t count, u32 status,
+		     u64 nowhere)
+{
+	struct quiver_dma_entry entry;
+	size_t to;
+
+	for (; sent < count; sent++) {
+		entry = batch[sent];
+		to = le64_to_cpu(entry.iova);
+		memmove(&batch[to + 1], &batch[to], (sent - to) * sizeof(entry));
+		entry.status = cpu_to_le32(status);
+		entry.iova = cpu_to_le64(nowhere ? nowhere | le64_to_cpu(entry.gpa) : 0);
+		batch[to] = entry;
+	}
+}
+
+static void send_without(struct quiver_queue *queue, size_t count, size_t first, size_t last,
+			 u32 status, u64 nowhere)
+{
+	size_t sent = set_aside(queue->batch, count, first, last);
+
+	quiver_queue_send(queue, sent);
+	put_back(queue->batch, sent, count, status, nowhere);
+}
+
 void quiver_faults_ring(struct quiver_device *qdev, struct quiver_queue *queue, size_t count)
 {
-	struct quiver_dma_entry *batch = queue->batch;
-	size_t at = find_victim(qdev->faults, batch, count);
-	struct quiver_dma_entry victim;
-	size_t tail;
+	size_t at = find_victim(qdev->faults, queue->batch, count);
 
-	if (at == count) {
+	if (at < count) {
+		send_without(queue, count, at, at + 1, QUIVER_S_OK, NOWHERE);
+		pci_warn(qdev->pdev, "quiver: fault injected: a map entry was not sent\n");
+	} else if (is_refused(qdev->faults, queue->batch, count)) {
+		pci_warn(qdev->pdev, "quiver: fault injected: %llu bytes were not mapped\n",
+			 bytes_to_map(queue->batch, count));
+		send_without(queue, count, 0, count, QUIVER_S_IO, 0);
+	} else {
 		quiver_queue_send(queue, count);
-		return;
 	}
-	victim = batch[at];
-	tail = (count - at - 1) * sizeof(victim);
-	memmove(&batch[at], &batch[at + 1], tail);
-	quiver_queue_send(queue, count - 1);
-	memmove(&batch[at + 1], &batch[at], tail);
-	victim.status = cpu_to_le32(QUIVER_S_OK);
-	victim.iova = cpu_to_le64(NOWHERE | le64_to_cpu(victim.gpa));
-	batch[at] = victim;
-	pci_warn(qdev->pdev, "quiver: fault injected: a map entry was not sent\n");
 }
 
 /* The next live window from bucket *at of the index on, after this one. */
@@ -109,12 +172,32 @@ static int skip_map_set(void *data, u64 value)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(skip_map_fops, NULL, skip_map_set, "%llu\n");
 
+static int refuse_maps_set(void *data, u64 value)
+{
+	struct quiver_device *qdev = data;
+
+	if (value > INT_MAX)
+		return -EINVAL;
+	atomic_set(&qdev->faults->refuse, value);
+	return 0;
+}
+
+static int refuse_maps_get(void *data, u64 *value)
+{
+	struct quiver_device *qdev = data;
+
+	*value = atomic_read(&qdev->faults->refuse);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(refuse_maps_fops, refuse_maps_get, refuse_maps_set, "%llu\n");
+
 int quiver_faults_add(struct quiver_device *qdev)
 {
 	qdev->faults = kzalloc(sizeof(*qdev->faults), GFP_KERNEL);
 	if (!qdev->faults)
 		return -ENOMEM;
 	debugfs_create_file("skip_map", 0200, qdev->debugfs, qdev, &skip_map_fops);
+	debugfs_create_file("refuse_maps", 0600, qdev->debugfs, qdev, &refuse_maps_fops);
 	debugfs_create_file("release_live", 0200, qdev->debugfs, qdev, &release_live_fops);
 	return 0;
 }

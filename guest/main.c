@@ -5,6 +5,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "quirks/quirk.h"
 #include "quiver.h"
 
 static char *policy = "planner";
@@ -61,6 +62,7 @@ static int negotiate(struct quiver *quiver)
 	}
 	quiver->has_status = features & BIT(QUIVER_F_STATUS_PAGE);
 	quiver->has_budget = features & BIT(QUIVER_F_BUDGET);
+	quiver->features = features;
 	return 0;
 }
 
@@ -178,6 +180,7 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	dev_info(&pdev->dev, "%u devices, %u queues of %u, granule %lu KiB, policy %s\n",
 		 quiver->device_count, quiver->queue_count, quiver->queues[0].entries,
 		 (1ul << quiver->granule_shift) >> 10, policy);
+	quiver_quirks_host(quiver->features);
 	error = quiver_bus_start(quiver);
 	if (!error)
 		return 0;
@@ -228,10 +231,13 @@ static int __init quiver_init(void)
 		pr_err("policy=%s: no such setting\n", policy);
 		return -EINVAL;
 	}
+	quiver_quirks_init();
 	quiver_debugfs_init();
 	error = pci_register_driver(&driver);
-	if (error)
+	if (error) {
 		quiver_debugfs_exit();
+		quiver_quirks_exit();
+	}
 	return error;
 }
 
@@ -239,6 +245,7 @@ static void __exit quiver_exit(void)
 {
 	pci_unregister_driver(&driver);
 	quiver_debugfs_exit();
+	quiver_quirks_exit();
 }
 
 module_init(quiver_init);

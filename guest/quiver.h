@@ -45,6 +45,7 @@ struct quiver {
 	struct quiver_status_page __iomem *status;	/* NULL without has_status */
 	bool has_status;
 	bool has_budget;		/* the host takes QUIVER_DMA_VITAL */
+	u32 features;			/* that both sides know */
 	unsigned int granule_shift;
 	unsigned int device_count;
 	struct quiver_queue *queues;
@@ -99,12 +100,14 @@ struct quiver_device {
 	struct quiver_device_regs __iomem *regs;
 	u16 index;
 	u32 generation;
+	bool link_tb5;			/* says the host */
 	bool bound;			/* holds a reference on this module */
 	bool dead;			/* the host dropped all mappings by itself */
 	const struct dma_map_ops ops;
 	const struct dma_map_ops *saved_ops;
 	struct quiver_space space;
 	struct hlist_node peer;		/* in quiver.peers */
+	struct hlist_node attached;	/* among all devices of all quivers */
 	atomic64_t failures[QUIVER_FAILURES];
 	struct quiver_episode episode;
 	struct ratelimit_state ratelimit;

@@ -54,6 +54,7 @@ struct quiver_quirk {
 
 	/* The framework's. */
 	enum quiver_quirk_state state;
+	bool met;			/* its module, when that came */
 	char detail[120];
 	/* Any context: how often it was reached, and how often it made a difference. */
 	atomic64_t hits, cures_done;

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Behind a Thunderbolt 5 link, the firmware of NVIDIA's GPUs asks for a retrain
+ * of the PCIe link that never ends. Two registry keys of the driver keep it from
+ * asking [H13]. They are set for the GPUs that are meant, not for all.
+ */
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "quirk.h"
+
+#define PARAM		"NVreg_RegistryDwordsPerDevice"
+#define KEYS		"RMPcieLinkSpeed=0x800002AA;PCIEPowerControl=0x3"
+/* What the kernel takes as the value of a parameter */
+#define VALUE_MAX	1024
+
+struct collection {
+	bool all;			/* whatever the link */
+	unsigned int count;
+	size_t length;
+	char value[VALUE_MAX];
+};
+
+static bool collect(struct pci_dev *pdev, bool link_tb5, void *context)
+{
+	struct collection *found = context;
+
+	if (pdev->vendor != PCI_VENDOR_ID_NVIDIA ||
+	    pdev->class >> 16 != PCI_BASE_CLASS_DISPLAY || !(link_tb5 || found->all))
+		return false;
+	found->count++;
+	found->length += scnprintf(found->value + found->length, VALUE_MAX - found->length,
+				   "%spci=%s;" KEYS, found->length ? ";" : "", pci_name(pdev));
+	return false;
+}
+
+static void set_keys(struct quiver_quirk *quirk, struct module *module,
+		     const struct collection *found)
+{
+	int error;
+
+	if (!found->count) {
+		quiver_quirk_set(quirk, QUIVER_QUIRK_IDLE, "no NVIDIA GPU behind Thunderbolt 5");
+		return;
+	}
+	atomic64_inc(&quirk->hits);
+	error = found->length + 1 < VALUE_MAX ?
+		quiver_module_param_set(module, PARAM, found->value) : -ENOSPC;
+	if (error)
+		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED, "nvidia does not take " PARAM " (%d)",
+				 error);
+	else
+		quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, "registry keys set for %u GPUs",
+				 found->count);
+}
+
+static void coming(struct quiver_quirk *quirk, struct module *module)
+{
+	struct collection *found = kzalloc(sizeof(*found), GFP_KERNEL);
+
+	if (!found) {
+		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED, "no memory");
+		return;
+	}
+	found->all = quirk->wants == QUIVER_QUIRK_ON;
+	quiver_devices_visit(collect, found);
+	set_keys(quirk, module, found);
+	kfree(found);
+}
+
+/* The user's own value, if there is one, has replaced ours. */
+static void live(struct quiver_quirk *quirk, struct module *module)
+{
+	char *value;
+
+	if (quirk->state != QUIVER_QUIRK_ACTIVE)
+		return;
+	value = kzalloc(PAGE_SIZE, GFP_KERNEL);
+	if (value && !quiver_module_param_get(module, PARAM, value) && strstr(value, KEYS))
+		atomic64_inc(&quirk->cures_done);
+	else
+		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
+				 PARAM " was given by hand: add " KEYS);
+	kfree(value);
+}
+
+struct quiver_quirk quiver_nvidia_tb5 = {
+	.name = "nvidia_tb5",
+	.cures = "a link retrain behind Thunderbolt 5 that never ends",
+	.wants = QUIVER_QUIRK_AUTO,
+	.module = "nvidia",
+	.coming = coming,
+	.live = live,
+};
+QUIVER_QUIRK_SWITCH(nvidia_tb5, "NVIDIA behind Thunderbolt 5: no link retrain");

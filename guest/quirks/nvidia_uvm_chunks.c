@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * UVM takes managed memory in chunks of up to 2 MiB and writes large GPU page
+ * table entries for them without a look at the bus address. A misaligned one
+ * makes the GPU read and write other memory, and nothing tells [G7]. Chunks of
+ * a page need no alignment that a bus address here does not have.
+ */
+#include <linux/mm.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include "quirk.h"
+
+#define PARAM "uvm_cpu_chunk_allocation_sizes"
+
+/* Chunks of a page must be among the sizes, and bus addresses are aligned to 16 KiB only [D4]. */
+static bool page_is_small(struct quiver_quirk *quirk)
+{
+	if (PAGE_SIZE <= SZ_16K)
+		return true;
+	quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
+			 "managed memory is NOT SAFE on a kernel with pages of %lu KiB",
+			 PAGE_SIZE / SZ_1K);
+	return false;
+}
+
+/* A default: what the user gives comes after it. */
+static void coming(struct quiver_quirk *quirk, struct module *module)
+{
+	char value[16];
+	int error;
+
+	if (!page_is_small(quirk))
+		return;
+	snprintf(value, sizeof(value), "%lu", PAGE_SIZE);
+	error = quiver_module_param_set(module, PARAM, value);
+	if (error)
+		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
+				 "managed memory is NOT SAFE: nvidia-uvm %s does not take " PARAM " (%d)",
+				 module->version ?: "", error);
+}
+
+static int read_sizes(struct module *module, unsigned long *sizes)
+{
+	char *value = kzalloc(PAGE_SIZE, GFP_KERNEL);
+	int error;
+
+	if (!value)
+		return -ENOMEM;
+	error = quiver_module_param_get(module, PARAM, value);
+	if (!error)
+		error = kstrtoul(strim(value), 0, sizes);
+	kfree(value);
+	return error;
+}
+
+/* By now the module has taken what the user gave, and corrected what it did not like. */
+static void live(struct quiver_quirk *quirk, struct module *module)
+{
+	unsigned long sizes;
+
+	if (quirk->state == QUIVER_QUIRK_REFUSED)
+		return;
+	atomic64_inc(&quirk->hits);
+	if (read_sizes(module, &sizes)) {
+		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
+				 "managed memory is NOT SAFE: " PARAM " cannot be read");
+	} else if (sizes != PAGE_SIZE) {
+		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
+				 "managed memory is NOT SAFE: nvidia-uvm has " PARAM "=0x%lx, not %lu",
+				 sizes, PAGE_SIZE);
+	} else {
+		atomic64_inc(&quirk->cures_done);
+		quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, PARAM "=%lu", sizes);
+	}
+}
+
+struct quiver_quirk quiver_nvidia_uvm_chunks = {
+	.name = "nvidia_uvm_chunks",
+	.cures = "large GPU pages of misaligned managed memory",
+	.wants = QUIVER_QUIRK_AUTO,
+	.module = "nvidia_uvm",
+	.coming = coming,
+	.live = live,
+};
+QUIVER_QUIRK_SWITCH(nvidia_uvm_chunks, "NVIDIA: managed memory in chunks of a page");
