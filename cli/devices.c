@@ -9,6 +9,7 @@
 
 #include "platform.h"
 #include "sim.h"
+#include "spec.h"
 
 /* Base class 0x04 is multimedia: what the dext refuses [H16]. */
 static bool is_multimedia(const struct quiver_dext_identity *identity)
@@ -57,6 +58,7 @@ int quiver_devices_load(struct quiver_devices *devices)
 void quiver_devices_free(struct quiver_devices *devices)
 {
 	free(devices->info);
+	free(devices->thunderbolt);
 	*devices = (struct quiver_devices){ 0 };
 }
 
@@ -169,29 +171,42 @@ static int keep_claimable(struct quiver_devices *devices)
 	return QUIVER_EXIT_DEVICE;
 }
 
+static int take_all(struct quiver_devices *devices, bool *taken, const struct quiver_words *specs,
+		    struct quiver_devices *chosen)
+{
+	int status = QUIVER_EXIT_OK;
+	struct quiver_spec spec;
+
+	for (; chosen->count < specs->count && !status; chosen->count++) {
+		quiver_spec_parse(specs->word[chosen->count], &spec);
+		chosen->thunderbolt[chosen->count] = spec.thunderbolt;
+		status = take(devices, taken, spec.name, &chosen->info[chosen->count]);
+		free(spec.name);
+	}
+	return status;
+}
+
 int quiver_devices_select(struct quiver_devices *devices, const struct quiver_words *specs)
 {
-	struct quiver_device_info *chosen;
+	struct quiver_devices chosen = { 0 };
 	bool *taken;
-	int status = QUIVER_EXIT_OK;
+	int status = QUIVER_EXIT_SETUP;
 
 	if (!specs->count)
 		return keep_claimable(devices);
-	chosen = calloc(specs->count, sizeof(*chosen));
+	chosen.info = calloc(specs->count, sizeof(*chosen.info));
+	chosen.thunderbolt = calloc(specs->count, sizeof(*chosen.thunderbolt));
 	taken = calloc(devices->count, sizeof(*taken));
-	if (!chosen || !taken) {
+	if (chosen.info && chosen.thunderbolt && taken)
+		status = take_all(devices, taken, specs, &chosen);
+	else
 		quiver_error("out of memory");
-		status = QUIVER_EXIT_SETUP;
-	}
-	for (size_t i = 0; i < specs->count && !status; i++)
-		status = take(devices, taken, specs->word[i], &chosen[i]);
 	free(taken);
 	if (status) {
-		free(chosen);
+		quiver_devices_free(&chosen);
 		return status;
 	}
-	free(devices->info);
-	devices->info = chosen;
-	devices->count = specs->count;
+	quiver_devices_free(devices);
+	*devices = chosen;
 	return status;
 }

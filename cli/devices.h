@@ -8,6 +8,7 @@
 
 struct quiver_devices {
 	struct quiver_device_info *info;
+	unsigned int *thunderbolt;	/* of each: its link's generation, 0: not known; NULL: of none */
 	size_t count;
 };
 
@@ -26,7 +27,8 @@ const char *quiver_device_address(const struct quiver_device_info *info, char *t
 /*
  * Keeps those that the specs name, in that order: an id, or VVVV:DDDD, which
  * takes the first that is claimable and not yet taken; all that are claimable
- * without specs. Says what is wrong and returns an enum quiver_exit.
+ * without specs. The specs are ones that quiver_spec_parse() takes. Says what is
+ * wrong and returns an enum quiver_exit.
  */
 int quiver_devices_select(struct quiver_devices *devices, const struct quiver_words *specs);
 

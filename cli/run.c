@@ -16,6 +16,7 @@
 #include "devices.h"
 #include "process.h"
 #include "sim.h"
+#include "spec.h"
 #include "vm.h"
 
 /* How long QEMU may take to end when it is asked to. */
@@ -34,8 +35,8 @@ struct run {
 };
 
 enum { OPTION_KERNEL = 0x100, OPTION_INITRD, OPTION_APPEND, OPTION_DISK, OPTION_MEMORY,
-       OPTION_CPUS, OPTION_QEMU, OPTION_QEMU_ARG, OPTION_TRAP, OPTION_SERIAL, OPTION_CONSOLE,
-       OPTION_DRY_RUN, OPTION_JSON, OPTION_DEVICE };
+       OPTION_CPUS, OPTION_QEMU, OPTION_QEMU_ARG, OPTION_TRAP, OPTION_TSO, OPTION_SERIAL,
+       OPTION_CONSOLE, OPTION_DRY_RUN, OPTION_JSON, OPTION_DEVICE };
 
 static const struct option known[] = {
 	{ "device", required_argument, NULL, OPTION_DEVICE },
@@ -48,6 +49,7 @@ static const struct option known[] = {
 	{ "qemu", required_argument, NULL, OPTION_QEMU },
 	{ "qemu-arg", required_argument, NULL, OPTION_QEMU_ARG },
 	{ "trap", no_argument, NULL, OPTION_TRAP },
+	{ "tso", no_argument, NULL, OPTION_TSO },
 	{ "serial", required_argument, NULL, OPTION_SERIAL },
 	{ "console", no_argument, NULL, OPTION_CONSOLE },
 	{ "shell", no_argument, NULL, OPTION_CONSOLE },
@@ -62,8 +64,9 @@ static void help(void)
 {
 	puts("Usage: quiver run [OPTION]...\n"
 	     "Start a VM with devices passed through, and wait for its end.\n\n"
-	     "  --device SPEC       an id of 'quiver list', or VVVV:DDDD; may be repeated\n"
-	     "                      (default: every device that is free)\n"
+	     "  --device SPEC[,thunderbolt=3|4|5]\n"
+	     "                      an id of 'quiver list', or VVVV:DDDD, and what its enclosure is\n"
+	     "                      connected by; may be repeated (default: every device that is free)\n"
 	     "  --kernel FILE, --initrd FILE, --append TEXT\n"
 	     "                      boot a Linux kernel\n"
 	     "  --disk FILE[,ro]    a virtio disk; may be repeated\n"
@@ -71,6 +74,7 @@ static void help(void)
 	     "  --cpus N            default 2\n"
 	     "  --serial FILE|stdio the guest's serial console (default: stdio)\n"
 	     "  --console, --shell  the same on this terminal, keys included; Ctrl-A x ends the VM\n"
+	     "  --tso               the guest's processors order memory as x86 does\n"
 	     "  --trap              QEMU sees every access to a BAR: slow, for tracing\n"
 	     "  --qemu PATH         default: $QUIVER_QEMU, or qemu-system-aarch64\n"
 	     "  --qemu-arg ARG      one argument of QEMU; may be repeated\n"
@@ -99,6 +103,7 @@ static bool set_option(struct run *run, int code)
 		{ OPTION_DISK, .words = &vm->disks },
 		{ OPTION_QEMU_ARG, .words = &vm->extra },
 		{ OPTION_TRAP, .flag = &vm->trap },
+		{ OPTION_TSO, .flag = &vm->tso },
 		{ OPTION_CONSOLE, .flag = &vm->console },
 		{ OPTION_DRY_RUN, .flag = &run->dry_run },
 		{ OPTION_JSON, .flag = &run->json },
@@ -119,8 +124,26 @@ static bool set_option(struct run *run, int code)
 	return quiver_sim_option(&run->sim_options, code, optarg);
 }
 
+static int check_devices(const struct quiver_words *devices)
+{
+	struct quiver_spec spec;
+
+	for (size_t i = 0; i < devices->count; i++) {
+		if (!quiver_spec_parse(devices->word[i], &spec))
+			return quiver_usage_error("run: --device wants ID or VVVV:DDDD, and perhaps"
+						  " ,thunderbolt=3, 4 or 5, not '%s'",
+						  devices->word[i]);
+		free(spec.name);
+	}
+	return QUIVER_EXIT_OK;
+}
+
 static int check_options(const struct run *run)
 {
+	int status = check_devices(&run->vm.devices);
+
+	if (status)
+		return status;
 	if (run->vm.console && run->vm.serial)
 		return quiver_usage_error("run: --console and --serial exclude each other");
 	if (run->vm.console && run->json)

@@ -105,18 +105,29 @@ static void add_port(size_t n, const char *options, struct quiver_words *command
 			 options);
 }
 
+static void add_device(const struct quiver_vm *vm, const struct quiver_devices *devices, size_t n,
+		       struct quiver_words *command)
+{
+	unsigned int generation = devices->thunderbolt ? devices->thunderbolt[n] : 0;
+	char *thunderbolt = generation ? quiver_text(",thunderbolt=%u", generation) :
+					 quiver_text("%s", "");
+
+	quiver_words_add(command, "-device");
+	quiver_words_add(command, "quiver-pci,id=device%zu,bus=port%zu,host=0x%" PRIx64 ",dma=dma0%s%s",
+			 n, n + 1, devices->info[n].id, thunderbolt, vm->trap ? ",x-trap=on" : "");
+	free(thunderbolt);
+}
+
 static void add_devices(const struct quiver_vm *vm, const struct quiver_devices *devices,
 			struct quiver_words *command)
 {
 	/* The others depend on it: the guest is not to eject it. */
 	add_port(0, ",hotplug=off", command);
-	add(command, "-device", "quiver-dma,id=dma0,bus=port0");
+	add(command, "-device", vm->tso ? "quiver-dma,id=dma0,bus=port0,tso=on" :
+					  "quiver-dma,id=dma0,bus=port0");
 	for (size_t i = 0; i < devices->count; i++) {
 		add_port(i + 1, "", command);
-		quiver_words_add(command, "-device");
-		quiver_words_add(command, "quiver-pci,id=device%zu,bus=port%zu,host=0x%" PRIx64
-				 ",dma=dma0%s", i, i + 1, devices->info[i].id,
-				 vm->trap ? ",x-trap=on" : "");
+		add_device(vm, devices, i, command);
 	}
 }
 

@@ -11,6 +11,7 @@ struct quiver_vm {
 	const char *serial;		/* a file, "stdio", or NULL for the default */
 	bool console;			/* the terminal is the guest's */
 	bool trap;			/* QEMU sees every access to a BAR */
+	bool tso;			/* the vCPUs run with TSO [H15] */
 	struct quiver_words devices;	/* specs */
 	struct quiver_words disks;	/* FILE[,ro] */
 	struct quiver_words extra;	/* of QEMU */

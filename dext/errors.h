@@ -17,6 +17,8 @@ static inline kern_return_t quiver_dext_return(int error)
 		return kIOReturnNoDevice;
 	case -EINVAL:
 		return kIOReturnBadArgument;
+	case -EACCES:
+		return kIOReturnNotWritable;
 	case -EBUSY:
 		return kIOReturnExclusiveAccess;
 	case -EOPNOTSUPP:

@@ -44,6 +44,8 @@ int quiver_host_error(kern_return_t status)
 	case kIOReturnNotPrivileged:
 	case kIOReturnUnsupported:	/* a function that is refused [H16] */
 		return -EPERM;
+	case kIOReturnNotWritable:
+		return -EACCES;
 	case kIOReturnNotFound:
 		return -ENOENT;
 	default:

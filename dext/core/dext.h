@@ -7,6 +7,7 @@
  *   -EPERM      this client does not have the claim
  *   -ENODEV     the device is gone: unplugged, or quarantined
  *   -EINVAL     malformed arguments; nothing was done
+ *   -EACCES     a register of config space that no client writes [H9]; nothing was done
  *   -EBUSY      another client has the claim
  *   -EOPNOTSUPP the function is one that is refused [H16]
  *   -ETIMEDOUT  the device does not answer

@@ -16,6 +16,7 @@
 #define PCI_COMMAND_MASTER	0x0004u
 #define PCI_STATUS		0x06
 #define PCI_STATUS_CAPABILITIES	0x0010u
+#define PCI_STATUS_ERRORS	0xf900u	/* clear when written */
 #define PCI_CLASS_REVISION	0x08
 #define PCI_BAR0		0x10
 #define PCI_SUBSYSTEM		0x2c
@@ -27,6 +28,9 @@
 #define PCI_CAP_MSIX		0x11
 #define PCI_EXP_DEVCAP		0x04
 #define PCI_EXP_DEVCAP_FLR	(1u << 28)
+#define PCI_EXP_DEVSTA		0x0a
+#define PCI_EXP_DEVSTA_ERRORS	0x000fu	/* clear when written */
+#define PCI_EXP_LINK		0x0c	/* what comes next */
 
 struct quiver_dext_mapping {
 	struct quiver_mapping node;
@@ -44,7 +48,7 @@ struct quiver_dext {
 	bool refused, has_flr;
 	struct quiver_dext_bar_info bar[QUIVER_DEXT_BARS];
 	bool bar_present[QUIVER_DEXT_BARS];
-	uint8_t writable[QUIVER_CONFIG_SIZE];	/* bits that a client may write [H9] */
+	uint16_t pcie;			/* where the list has the PCI Express capability; 0: nowhere */
 
 	struct quiver_budget budget;	/* of this device alone: one account, no reserve */
 	struct quiver_account account;
@@ -53,7 +57,7 @@ struct quiver_dext {
 	uint64_t interrupts, wakeups;	/* atomic: see quiver_dext_interrupt() */
 };
 
-/* Reads the device's capabilities: fills writable[], has_flr and the vectors. */
+/* Reads the device's list of capabilities: fills pcie, has_flr and the vectors. */
 void quiver_config_survey(struct quiver_dext *dext);
 void quiver_config_bars(struct quiver_dext *dext);
 

@@ -15,7 +15,7 @@
 #endif
 #include "quiver/types.h"
 
-#define QUIVER_DEXT_ABI_VERSION	1
+#define QUIVER_DEXT_ABI_VERSION	2
 #define QUIVER_DEXT_SERVICE	"QuiverDriver"	/* registry name, for IOServiceNameMatching() */
 #define QUIVER_DEXT_BARS	6
 #define QUIVER_DEXT_VECTORS_MAX	2048		/* MSI-X' own limit */
@@ -60,8 +60,15 @@ enum quiver_dext_selector {
 	 */
 	QUIVER_DEXT_CONFIG_READ,
 	/*
-	 * (offset, width, value), -, -, -. Writes that would take the device
-	 * off the bus are dropped and succeed [H9]; see docs/protocol.rst.
+	 * (offset, width, value), -, -, -. Accesses as above; three registers
+	 * can be written, as a whole (width 2), and of each some bits:
+	 *   0x04		command: 0x0002 memory decoding, 0x0004 bus
+	 *			mastering; the others stay as macOS has them
+	 *   0x06		status: 0xf900, errors, which clear
+	 *   PCIe + 0x0a	Device Status of the PCI Express capability that
+	 *			is first in the list: 0x000f, errors, which clear
+	 * kIOReturnNotWritable: any other register or width, or a value that
+	 * has other bits set; then nothing was written [H9 H11].
 	 */
 	QUIVER_DEXT_CONFIG_WRITE,
 	/*

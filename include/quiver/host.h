@@ -49,7 +49,11 @@ void quiver_device_close(struct quiver_device *device);
 /* As it was when the device was opened; no call to the dext. */
 const struct quiver_device_info *quiver_device_info(const struct quiver_device *device);
 
-/* width: 1, 2 or 4 bytes, naturally aligned, below 4096; else -EINVAL. */
+/*
+ * width: 1, 2 or 4 bytes, naturally aligned, below 4096; else -EINVAL. Written are
+ * parts of command, status and Device Status only: QUIVER_DEXT_CONFIG_WRITE has
+ * the list. -EACCES: anything else, and nothing was written [H9].
+ */
 int quiver_config_read(struct quiver_device *device, uint32_t offset, uint32_t width,
 		       uint32_t *value);
 int quiver_config_write(struct quiver_device *device, uint32_t offset, uint32_t width,

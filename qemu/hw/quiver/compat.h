@@ -17,11 +17,19 @@
 #include "hw/qdev-properties.h"
 #endif
 
+#include "qemu/accel.h"
+
 #ifdef QUIVER_OLD_QOM
 #define QUIVER_CLASS_CONST
 #else
 #define QUIVER_CLASS_CONST const
 #endif
+
+/* Whether that is the accelerator; releases differ in how they capitalise its name. */
+static inline bool quiver_has_accel(const char *name)
+{
+    return !g_ascii_strcasecmp(current_accel_name(), name);
+}
 
 static inline void quiver_enable_lockless_io(MemoryRegion *mr)
 {

@@ -103,6 +103,15 @@ static void control_write(QuiverDma *s, unsigned int index, uint32_t value)
     }
 }
 
+static uint32_t flags_of(const QuiverRecord *record)
+{
+    if (!present(record)) {
+        return 0;
+    }
+    return QUIVER_DEVICE_PRESENT |
+           (record->pci->thunderbolt == 5 ? QUIVER_DEVICE_LINK_TB5 : 0);
+}
+
 uint32_t quiver_dma_record_read(QuiverDma *s, unsigned int index, hwaddr reg)
 {
     QuiverRecord *record = &s->records[index];
@@ -110,7 +119,7 @@ uint32_t quiver_dma_record_read(QuiverDma *s, unsigned int index, hwaddr reg)
     /* All of these but gone change under the BQL, which we have. */
     switch (reg) {
     case offsetof(struct quiver_device_regs, flags):
-        return present(record) ? QUIVER_DEVICE_PRESENT : 0;
+        return flags_of(record);
     case offsetof(struct quiver_device_regs, address):
         return present(record) ? address_of(record) : 0;
     case offsetof(struct quiver_device_regs, control):

@@ -28,9 +28,14 @@ static bool running(const QuiverDma *s)
     return s->status == QUIVER_STATUS_DRIVER_OK;
 }
 
-static uint32_t offered(unsigned int word)
+static uint32_t offered(const QuiverDma *s, unsigned int word)
 {
-    return QUIVER_FEATURES_ALL >> (32 * word);
+    uint64_t features = QUIVER_FEATURES_ALL;
+
+    if (!s->tso) {
+        features &= ~(1ull << QUIVER_F_TSO);
+    }
+    return features >> (32 * word);
 }
 
 /* Everything stops, and stays so until the driver writes 0. */
@@ -51,8 +56,8 @@ static void reset(QuiverDma *s)
 
 static bool features_valid(const QuiverDma *s)
 {
-    return !(s->driver_features[0] & ~offered(0)) &&
-           !(s->driver_features[1] & ~offered(1));
+    return !(s->driver_features[0] & ~offered(s, 0)) &&
+           !(s->driver_features[1] & ~offered(s, 1));
 }
 
 static void status_write(QuiverDma *s, uint32_t value)
@@ -101,9 +106,9 @@ static uint32_t global_read(QuiverDma *s, hwaddr reg)
     case offsetof(struct quiver_regs, granule_shift):
         return s->granule_shift;
     case offsetof(struct quiver_regs, device_features[0]):
-        return offered(0);
+        return offered(s, 0);
     case offsetof(struct quiver_regs, device_features[1]):
-        return offered(1);
+        return offered(s, 1);
     case offsetof(struct quiver_regs, driver_features[0]):
         return s->driver_features[0];
     case offsetof(struct quiver_regs, driver_features[1]):
@@ -269,6 +274,9 @@ static void quiver_dma_realize(PCIDevice *pdev, Error **errp)
 {
     QuiverDma *s = QUIVER_DMA(pdev);
 
+    if (s->tso && !quiver_dma_tso_valid(errp)) {
+        return;
+    }
     if (!memory_region_init_rom(&s->status_page, OBJECT(s), "quiver-status",
                                 QUIVER_STATUS_SIZE, errp)) {
         return;
@@ -300,6 +308,10 @@ static void quiver_dma_reset_hold(Object *obj, ResetType type)
     reset(QUIVER_DMA(obj));
 }
 
+static const Property quiver_dma_properties[] = {
+    DEFINE_PROP_BOOL("tso", QuiverDma, tso, false),
+};
+
 static const VMStateDescription quiver_dma_vmstate = {
     .name = TYPE_QUIVER_DMA,
     .unmigratable = 1,
@@ -318,6 +330,7 @@ static void quiver_dma_class_init(ObjectClass *klass,
     pci->class_id = PCI_CLASS_SYSTEM_OTHER;
     device->desc = "Quiver: DMA mappings of passed-through devices";
     device->vmsd = &quiver_dma_vmstate;
+    device_class_set_props(device, quiver_dma_properties);
     /* Devices refer to it, and doorbells run in it without the BQL. */
     device->hotpluggable = false;
     RESETTABLE_CLASS(klass)->phases.hold = quiver_dma_reset_hold;

@@ -67,6 +67,7 @@ struct QuiverDma {
     MemoryRegion regs;
     MemoryRegion status_page;
     struct quiver_status_page *page;
+    bool tso;                   /* property: whoever starts the machine says so */
 
     uint32_t driver_features[2];
     uint32_t status;
@@ -89,6 +90,11 @@ static inline void quiver_count(__le64 *counter, uint64_t n)
 {
     qatomic_add(counter, n);
 }
+
+/* quiver-dma-tso.c */
+
+/* Whether vCPUs run with TSO from their first instruction, as tso=on says. */
+bool quiver_dma_tso_valid(Error **errp);
 
 /* quiver-dma-record.c: all under the BQL */
 

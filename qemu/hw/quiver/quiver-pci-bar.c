@@ -6,7 +6,6 @@
  * smaller [H2]; a page with part of an MSI-X structure is trapped as a whole.
  */
 #include "qemu/osdep.h"
-#include "qemu/accel.h"
 #include "qemu/error-report.h"
 #include "qapi/error.h"
 #include "hw/pci/msix.h"
@@ -181,7 +180,7 @@ static void bar_register(QuiverPciBar *bar, const struct quiver_dext_bar *info)
                           bar->length);
     memory_region_add_subregion_overlap(&bar->container, 0, &bar->trapped, -2);
     /* Unpatched, HVF would map it executable [H1]. */
-    if (!s->trap && strcmp(current_accel_name(), "hvf")) {
+    if (!s->trap && !quiver_has_accel("hvf")) {
         add_all_direct(bar);
     }
     pci_register_bar(PCI_DEVICE(s), bar->index, bar_type(info), &bar->container);
@@ -200,7 +199,10 @@ static bool bar_init(QuiverPci *s, unsigned int index, Error **errp)
         error_setg_errno(errp, -error, "cannot read BAR %u of %s", index, s->id);
         return false;
     }
-    if (!info.length || (info.flags & QUIVER_DEXT_BAR_IO)) {
+    if (!info.length) {
+        return quiver_pci_mend_absent_bar(s, index, errp);
+    }
+    if (info.flags & QUIVER_DEXT_BAR_IO) {
         return true;
     }
     if (!is_power_of_2(info.length) || info.length < 16 ||

@@ -3,12 +3,14 @@
  * quiver-pci: capabilities, each where the real device has it. PM, PCI Express,
  * MSI and MSI-X are QEMU's own emulation with the real one's properties; vendor
  * capabilities are read through. All others are left out of the list: what they
- * control belongs to the host.
+ * control belongs to the host. One that the device hides is shown if a row of
+ * quiver-pci-mend.c says so.
  *
- * Lists come from the device and may be anything, so their length is bounded
- * and what does not fit is left out.
+ * Lists come from the device and may be anything, so loops end and what does not
+ * fit is left out.
  */
 #include "qemu/osdep.h"
+#include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "qapi/error.h"
 #include "hw/pci/msi.h"
@@ -16,7 +18,6 @@
 #include "hw/pci/pcie.h"
 #include "quiver-pci.h"
 
-#define CAPABILITIES_MAX ((PCI_CONFIG_SPACE_SIZE - 0x40) / 4)
 #define EXT_CAPABILITIES_MAX \
     ((PCIE_CONFIG_SPACE_SIZE - PCI_CONFIG_SPACE_SIZE) / 8)
 
@@ -25,22 +26,56 @@
 
 typedef bool (*visit_fn)(QuiverPci *s, uint8_t id, uint8_t at, Error **errp);
 
-static bool visit_all(QuiverPci *s, visit_fn visit, Error **errp)
+static bool visit_listed(QuiverPci *s, visit_fn visit, Error **errp)
 {
-    unsigned int left = CAPABILITIES_MAX;
     uint8_t at;
 
+    bitmap_zero(s->listed, PCI_CONFIG_SPACE_SIZE);
     if (!(quiver_pci_host_read(s, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST)) {
         return true;
     }
     at = quiver_pci_host_read(s, PCI_CAPABILITY_LIST, 1) & ~3;
-    while (at >= 0x40 && left--) {
+    while (at >= 0x40 && !test_and_set_bit(at, s->listed)) {
         if (!visit(s, quiver_pci_host_read(s, at, 1), at, errp)) {
             return false;
         }
         at = quiver_pci_host_read(s, at + PCI_CAP_LIST_NEXT, 1) & ~3;
     }
     return true;
+}
+
+/* Whether the device's bytes there are what the row says. */
+static bool is_there(QuiverPci *s, const QuiverPciMend *mend)
+{
+    uint16_t flags = quiver_pci_host_read(s, mend->at + PCI_CAP_FLAGS, 2);
+    unsigned int version = flags & PCI_EXP_FLAGS_VERS;
+
+    if (quiver_pci_host_read(s, mend->at, 1) != mend->id) {
+        return false;
+    }
+    return mend->id != PCI_CAP_ID_EXP ||
+           ((version == 1 || version == 2) &&
+            (flags & PCI_EXP_FLAGS_TYPE) >> 4 <= PCI_EXP_TYPE_LEG_END);
+}
+
+static bool visit_hidden(QuiverPci *s, visit_fn visit, Error **errp)
+{
+    const QuiverPciMend *mend;
+    unsigned int position = 0;
+
+    while ((mend = quiver_pci_mend_next(s, QUIVER_PCI_MEND_CAPABILITY, &position))) {
+        if (!test_bit(mend->at, s->listed) && is_there(s, mend) &&
+            !visit(s, mend->id, mend->at, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the list has, and then what should be in it. */
+static bool visit_all(QuiverPci *s, visit_fn visit, Error **errp)
+{
+    return visit_listed(s, visit, errp) && visit_hidden(s, visit, errp);
 }
 
 static bool find_msix(QuiverPci *s, uint8_t id, uint8_t at, Error **errp)
@@ -102,19 +137,18 @@ static bool add_pm(QuiverPci *s, uint8_t at, Error **errp)
 }
 
 /* The guest tunes registers of its own; the real ones are the host's [H9]. */
-static void fill_pcie(QuiverPci *s, uint8_t real)
+static void fill_pcie(QuiverPci *s, uint8_t at)
 {
     PCIDevice *pdev = PCI_DEVICE(s);
-    uint8_t at = pdev->exp.exp_cap;
     uint8_t *cap = pdev->config + at;
     uint8_t *wmask = pdev->wmask + at;
-    uint32_t devcap = quiver_pci_host_read(s, real + PCI_EXP_DEVCAP, 4);
+    uint32_t devcap = quiver_pci_host_read(s, at + PCI_EXP_DEVCAP, 4);
 
     pci_set_long(cap + PCI_EXP_DEVCAP, devcap & ~PCI_EXP_DEVCAP_FLR);
     pci_set_long(cap + PCI_EXP_LNKCAP,
-                 quiver_pci_host_read(s, real + PCI_EXP_LNKCAP, 4));
+                 quiver_pci_host_read(s, at + PCI_EXP_LNKCAP, 4));
     pci_set_word(cap + PCI_EXP_DEVCTL,
-                 quiver_pci_host_read(s, real + PCI_EXP_DEVCTL, 2) &
+                 quiver_pci_host_read(s, at + PCI_EXP_DEVCTL, 2) &
                  ~PCI_EXP_DEVCTL_BCR_FLR);
     pci_set_word(wmask + PCI_EXP_DEVCTL, (uint16_t)~PCI_EXP_DEVCTL_BCR_FLR);
     pci_set_word(wmask + PCI_EXP_LNKCTL,
@@ -122,12 +156,33 @@ static void fill_pcie(QuiverPci *s, uint8_t real)
     if (devcap & PCI_EXP_DEVCAP_FLR) {
         pcie_cap_flr_init(pdev);
     }
-    if (at == real) {
-        memset(s->live + at + PCI_EXP_DEVSTA, 0xff, 2);
-        memset(s->live + at + PCI_EXP_LNKSTA, 0xff, 2);
-        /* The four error bits; what else is there is read-only. */
+    memset(s->live + at + PCI_EXP_DEVSTA, 0xff, 2);
+    memset(s->live + at + PCI_EXP_LNKSTA, 0xff, 2);
+    /*
+     * The four error bits; what else is there is read-only. The dext refuses
+     * them where the list does not lead.
+     */
+    if (test_bit(at, s->listed)) {
         s->forward_w1c[at + PCI_EXP_DEVSTA] = 0x0f;
     }
+}
+
+/* Without these a driver takes the link for one of 5 GT/s at most. */
+static void fill_pcie_v2(QuiverPci *s, uint8_t at)
+{
+    uint8_t *cap = PCI_DEVICE(s)->config + at;
+
+    pci_set_long(cap + PCI_EXP_LNKCAP2,
+                 quiver_pci_host_read(s, at + PCI_EXP_LNKCAP2, 4));
+    pci_set_word(cap + PCI_EXP_LNKCTL2,
+                 quiver_pci_host_read(s, at + PCI_EXP_LNKCTL2, 2));
+    memset(s->live + at + PCI_EXP_LNKSTA2, 0xff, 2);
+}
+
+/* Of what is hidden nobody knows what it shares its place with. */
+static bool is_free(PCIDevice *pdev, unsigned int at, unsigned int size)
+{
+    return buffer_is_zero(pdev->used + at, size);
 }
 
 static bool add_pcie(QuiverPci *s, uint8_t at, Error **errp)
@@ -138,7 +193,8 @@ static bool add_pcie(QuiverPci *s, uint8_t at, Error **errp)
     unsigned int size = version >= 2 ? PCI_EXP_VER2_SIZEOF : PCI_EXP_VER1_SIZEOF;
     int added;
 
-    if (pdev->exp.exp_cap || !fits(at, size)) {
+    if (pdev->exp.exp_cap || !fits(at, size) ||
+        (!test_bit(at, s->listed) && !is_free(pdev, at, size))) {
         return true;
     }
     added = version >= 2 ? pcie_endpoint_cap_init(pdev, at)
@@ -150,6 +206,9 @@ static bool add_pcie(QuiverPci *s, uint8_t at, Error **errp)
     }
     set_live(s, at, size, false);
     fill_pcie(s, at);
+    if (version >= 2) {
+        fill_pcie_v2(s, at);
+    }
     return true;
 }
 
@@ -247,7 +306,7 @@ static uint8_t find_room(PCIDevice *pdev, unsigned int size)
     return 0;
 }
 
-/* Some GPUs keep it out of their list [H11]; the guest needs one. */
+/* What drivers of PCI Express devices count on, if no row knows where it hides [H11]. */
 static void add_missing_pcie(QuiverPci *s)
 {
     PCIDevice *pdev = PCI_DEVICE(s);
@@ -268,7 +327,11 @@ bool quiver_pci_caps_init(QuiverPci *s, Error **errp)
     return true;
 }
 
-/* How much of it a guest may see; 0: nothing. */
+/*
+ * How much of it a guest may see; 0: nothing, which goes for all that does
+ * something. Resizable BARs (0x15, of virtual functions 0x24) above all: a
+ * driver that finds them resizes a BAR that the port cannot move [H10].
+ */
 static unsigned int ext_cap_size(QuiverPci *s, uint16_t id, uint16_t at)
 {
     switch (id) {

@@ -105,7 +105,7 @@ int quiver_pci_command_sync(QuiverPci *s)
 {
     uint16_t guest = pci_get_word(PCI_DEVICE(s)->config + PCI_COMMAND);
     /* Decoding stays on: a BAR that does not answer hurts the host. */
-    uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE;
+    uint16_t command = PCI_COMMAND_MEMORY;
 
     if (guest & PCI_COMMAND_MASTER && attached(s)) {
         command |= PCI_COMMAND_MASTER;

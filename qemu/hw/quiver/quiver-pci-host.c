@@ -146,5 +146,5 @@ uint32_t quiver_pci_host_read(QuiverPci *s, uint32_t addr, uint32_t width)
     if (quiver_config_read(s->host, addr, width, &value)) {
         return width == 4 ? UINT32_MAX : (1u << (8 * width)) - 1;
     }
-    return value;
+    return quiver_pci_mend_read(s, addr, width, value);
 }

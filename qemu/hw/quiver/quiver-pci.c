@@ -61,6 +61,22 @@ static void quiver_pci_exit(Notifier *notifier, void *data)
     }
 }
 
+/* The host's word; nothing here can find it out. */
+static bool thunderbolt_valid(QuiverPci *s, Error **errp)
+{
+    switch (s->thunderbolt) {
+    case 0:
+    case 3:
+    case 4:
+    case 5:
+        return true;
+    default:
+        error_setg(errp, "thunderbolt=%u: it is 3, 4, 5, or 0 for not known",
+                   s->thunderbolt);
+        return false;
+    }
+}
+
 static bool find_dma(QuiverPci *s, Error **errp)
 {
     bool ambiguous = false;
@@ -141,7 +157,8 @@ static void quiver_pci_realize(PCIDevice *pdev, Error **errp)
     int error;
 
     s->record = -1;
-    if (!find_dma(s, errp) || !quiver_pci_host_open(s, errp)) {
+    if (!thunderbolt_valid(s, errp) || !quiver_pci_mend_init(s, errp) ||
+        !find_dma(s, errp) || !quiver_pci_host_open(s, errp)) {
         return;
     }
     quiver_pci_irq_init(s);
@@ -201,7 +218,9 @@ static bool attached_get(Object *obj, Error **errp)
 static const Property quiver_pci_properties[] = {
     DEFINE_PROP_STRING("host", QuiverPci, host_name),
     DEFINE_PROP_LINK("dma", QuiverPci, dma, TYPE_QUIVER_DMA, QuiverDma *),
+    DEFINE_PROP_UINT8("thunderbolt", QuiverPci, thunderbolt, 0),
     DEFINE_PROP_BOOL("x-trap", QuiverPci, trap, false),
+    DEFINE_PROP_STRING("x-mend", QuiverPci, tried_text),
 };
 
 static const VMStateDescription quiver_pci_vmstate = {

@@ -49,6 +49,23 @@ typedef struct QuiverPciIrq {
     unsigned int epoch;         /* of the configuration */
 } QuiverPciIrq;
 
+typedef enum QuiverPciMendKind {
+    QUIVER_PCI_MEND_CAPABILITY, /* the device has it at that offset, but not in its list */
+    QUIVER_PCI_MEND_BYTES,      /* reads give these instead of the device's */
+    QUIVER_PCI_MEND_BAR,        /* the device is of no use without that BAR */
+} QuiverPciMendKind;
+
+typedef struct QuiverPciMend {
+    uint16_t vendor, device;    /* 0: any */
+    uint8_t base_class;         /* 0: any */
+    QuiverPciMendKind kind;
+    uint16_t at;                /* offset in config space; of a BAR, its number */
+    uint8_t id;                 /* of the capability */
+    uint8_t size;               /* of bytes */
+    uint8_t bytes[16];
+    const char *reason;
+} QuiverPciMend;
+
 struct QuiverPci {
     PCIDevice parent_obj;
 
@@ -56,6 +73,8 @@ struct QuiverPci {
     char *host_name;
     QuiverDma *dma;
     bool trap;
+    char *tried_text;
+    uint8_t thunderbolt;        /* generation of the link; 0: not known */
 
     struct quiver_device *host;
     char id[32];                /* "VVVV:DDDD 0xID", for messages */
@@ -67,6 +86,9 @@ struct QuiverPci {
     uint32_t irq_type;
     unsigned int irq_count;
 
+    QuiverPciMend tried;        /* size 0: none */
+    /* Capabilities that are in the device's own list, by offset. */
+    DECLARE_BITMAP(listed, PCI_CONFIG_SPACE_SIZE);
     /* Bits of config space whose reads go to the device. */
     uint8_t live[PCIE_CONFIG_SPACE_SIZE];
     /* Bits that clear when written, and that the device is told. */
@@ -83,8 +105,21 @@ struct QuiverPci {
 bool quiver_pci_host_open(QuiverPci *s, Error **errp);
 /* Closes it on a thread of its own, since closing waits for one that may want the BQL. */
 void quiver_pci_host_close(QuiverPci *s);
-/* One config access of the real device; all ones when it does not answer. */
+/* One config access of the real device, mended; all ones when it does not answer. */
 uint32_t quiver_pci_host_read(QuiverPci *s, uint32_t addr, uint32_t width);
+
+/* quiver-pci-mend.c */
+
+/* Takes x-mend=. */
+bool quiver_pci_mend_init(QuiverPci *s, Error **errp);
+/* The next row of that kind for this device, or NULL. *position starts at 0. */
+const QuiverPciMend *quiver_pci_mend_next(QuiverPci *s, QuiverPciMendKind kind,
+                                          unsigned int *position);
+/* What a read has given, with the bytes that rows put in place of the device's. */
+uint32_t quiver_pci_mend_read(QuiverPci *s, uint32_t addr, uint32_t width,
+                              uint32_t value);
+/* Whether the device can do without a BAR that the host does not have. */
+bool quiver_pci_mend_absent_bar(QuiverPci *s, unsigned int bar, Error **errp);
 
 /* quiver-pci-bar.c */
 
