@@ -17,7 +17,7 @@ apt_machine_settings() {
 	apt-config dump | grep -E '^Acquire::(https?|ftp|Retries|ForceIPv|Check-|Max-Default-Age)' || true
 }
 
-# apt_root_files ROOT ARCH TYPES SUITE...
+# apt_root_files ROOT ARCH TYPES SUITE...: of APT_COMPONENTS, or main
 apt_root_files() {
 	local root=$1 arch=$2 types=$3 mirror
 
@@ -32,7 +32,7 @@ apt_root_files() {
 		Types: $types
 		URIs: $mirror
 		Suites: $*
-		Components: main
+		Components: ${APT_COMPONENTS:-main}
 		Architectures: $arch
 		Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 	END

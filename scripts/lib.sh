@@ -24,9 +24,10 @@ say() {
 	printf '%s\n' "$*" >&2
 }
 
+# Where a failure means something else, DIE_WORD and DIE_STATUS say so.
 die() {
-	say "quiver: $*"
-	exit 1
+	say "${DIE_WORD:-quiver}: $*"
+	exit "${DIE_STATUS:-1}"
 }
 
 # Apt and make print the addresses they talk to; what we pass on to the user does not need them.

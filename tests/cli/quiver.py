@@ -223,7 +223,11 @@ def usage_errors_are_2(world):
                  ["run", "--cpus", "none"], ["run", "--cpus", "0"], ["run", "x"],
                  ["run", "--initrd", "x"], ["run", "--append", "x"],
                  ["run", "--console", "--serial", "f"], ["run", "--console", "--json"],
-                 ["run", "--sim-device", "nvme"], ["list", "--sim-arg", "x"]):
+                 ["run", "--sim-device", "nvme"], ["list", "--sim-arg", "x"],
+                 *(["run", "--device", ENDPOINT + text] for text in (
+                     ",", ",thunderbolt", ",thunderbolt=", ",thunderbolt=2", ",thunderbolt=6",
+                     ",thunderbolt=0", ",thunderbolt=50", ",thunderbolt=5,", ",x-trap=on",
+                     ",thunderbolt=5,x-trap=on", ",,thunderbolt=5"))):
         result = world.run(*args)
         equal(result.returncode, 2, f"exit status of {args}")
         equal(result.out, "", f"standard output of {args}")
@@ -293,6 +297,33 @@ def the_terminal_and_qemu_can_be_chosen(world):
     expect(line.startswith("/q/emu "), line)
     line = dry_run(world, "--qemu", "/r/emu", path=path, env={"QUIVER_QEMU": "/q/emu"})
     expect(line.startswith("/r/emu "), line)
+
+
+def words_of(line, device):
+    return [word for word in shlex.split(line) if word.startswith(device + ",")]
+
+
+@test
+def tso_is_the_vms_and_off_unless_asked_for(world):
+    path = world.simmac("endpoint")
+    equal(words_of(dry_run(world, path=path), "quiver-dma"), ["quiver-dma,id=dma0,bus=port0"],
+          "without")
+    equal(words_of(dry_run(world, "--tso", path=path), "quiver-dma"),
+          ["quiver-dma,id=dma0,bus=port0,tso=on"], "with --tso")
+
+
+@test
+def the_link_is_told_of_the_device_that_it_is_said_of(world):
+    path = world.simmac("endpoint", "nvme,size=64M", "endpoint")
+    env = {"QUIVER_SIMMAC": path}
+    nvme = json.loads(world.run("list", "--json", env=env).out)[1]["id"]
+    line = dry_run(world, "--trap", "--device", ENDPOINT, "--device", nvme + ",thunderbolt=5",
+                   "--device", ENDPOINT + ",thunderbolt=4", path=path)
+    ends = [word.split("dma=dma0")[1] for word in words_of(line, "quiver-pci")]
+    equal(ends, [",x-trap=on", ",thunderbolt=5,x-trap=on", ",thunderbolt=4,x-trap=on"], "links")
+    equal(hosts(line)[1], nvme, "the second device")
+    expect("thunderbolt" not in dry_run(world, path=path), "told unasked")
+    status(world.run("run", "--dry-run", "--device", "10de:2b85,thunderbolt=5", env=env), 3)
 
 
 def hosts(line):

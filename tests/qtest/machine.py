@@ -110,26 +110,31 @@ def listen(path):
     return listener
 
 
-class Qemu:
-    """Bus 0: quiver-dma at 1.0, a root port at 2.0 and up for each device."""
+# A translator that is never started, for what depends on it.
+ACCELERATORS = {"qtest": ["-accel", "qtest"], "tcg": ["-accel", "tcg,thread=multi", "-S"]}
 
-    def __init__(self, folder, mac, devices):
+
+class Qemu:
+    """Bus 0: quiver-dma at 1.0, a root port at 2.0 and up for each device; one of "" is empty."""
+
+    def __init__(self, folder, mac, devices, dma="", accel="qtest"):
         qtest, qmp = os.path.join(folder, "qtest"), os.path.join(folder, "qmp")
         listeners = [listen(qtest), listen(qmp)]
         self.log = open(os.path.join(folder, "qemu.log"), "w+", encoding="utf-8")
         arguments = [
-            QEMU, "-machine", "virt,gic-version=3", "-accel", "qtest", "-cpu", "cortex-a72",
+            QEMU, "-machine", "virt,gic-version=3", *ACCELERATORS[accel], "-cpu", "cortex-a72",
             "-smp", "2", "-m", f"{RAM_SIZE >> 20}M", "-display", "none", "-nodefaults",
             "-object", f"memory-backend-file,id=ram,size={RAM_SIZE},align=2M,share=on,"
             f"mem-path={folder}/ram",
             "-machine", "memory-backend=ram",
             "-qtest", f"unix:{qtest}", "-qtest-log", "none", "-qmp", f"unix:{qmp}",
-            "-device", "quiver-dma,id=dma,addr=1.0",
+            "-device", f"quiver-dma,id=dma,addr=1.0{dma}",
         ]
         for index, device in enumerate(devices):
             place = f"chassis={index + 1},addr={index + 2}.0"
             arguments += ["-device", f"pcie-root-port,id=port{index},{place}"]
-            arguments += ["-device", f"quiver-pci,id=pci{index},bus=port{index},{device}"]
+            if device:
+                arguments += ["-device", f"quiver-pci,id=pci{index},bus=port{index},{device}"]
         environment = dict(os.environ, QUIVER_SIMMAC=mac.socket)
         self.process = subprocess.Popen(arguments, env=environment, stderr=self.log,
                                         stdout=self.log)
@@ -150,6 +155,14 @@ class Qemu:
         return self.log.read()
 
     # QMP
+
+    def refusal(self, **device):
+        """Why a device cannot be plugged into the first port."""
+        try:
+            self.command("device_add", driver="quiver-pci", id="refused", bus="port0", **device)
+        except Lost as error:
+            return str(error)
+        return ""
 
     def command(self, name, **arguments):
         self.qmp.send(json.dumps({"execute": name, "arguments": arguments}))
@@ -204,6 +217,15 @@ class Qemu:
         return status
 
 
+def qemu_fails(*arguments):
+    """What QEMU says that does not start with these."""
+    machine = [QEMU, "-machine", "virt", "-nodefaults", "-display", "none", "-S"]
+    process = subprocess.run([*machine, *arguments], capture_output=True, text=True, check=False,
+                             timeout=PATIENCE)
+    assert process.returncode == 1, process.returncode
+    return process.stderr
+
+
 class Function:
     """A PCI function: config space, and BARs once they are placed."""
 
@@ -253,6 +275,25 @@ class Function:
             at = self.read(at + 1, 1)
         return 0
 
+    def capabilities(self):
+        """{offset: id} of the list, which has an end and stays where it belongs."""
+        found, at = {}, self.read(0x34, 1)
+        while at:
+            assert at % 4 == 0 and at >= 0x40 and at not in found, (hex(at), found)
+            found[at] = self.read(at, 1)
+            at = self.read(at + 1, 1)
+        return found
+
+    def extended(self):
+        """The same of the other list."""
+        found, at = {}, 0x100
+        while at:
+            assert at % 4 == 0 and at >= 0x100 and at not in found, (hex(at), found)
+            head = self.read(at)
+            found[at] = head & 0xFFFF
+            at = head >> 20
+        return {at: kind for at, kind in found.items() if kind}
+
     def load(self, bar, offset, width=4):
         return self.qemu.read(self.bar[bar] + offset, width)
 
@@ -263,13 +304,13 @@ class Function:
 class Bench:
     """Everything, as firmware would leave it."""
 
-    def __init__(self, devices, hosts, options=()):
+    def __init__(self, devices, hosts, options=(), **more):
         self.folder = tempfile.mkdtemp(prefix="quiver-qtest-")
         self.mac = self.qemu = None
         try:
             self.mac = SimMac(self.folder, devices, options)
-            self.qemu = Qemu(self.folder, self.mac, hosts)
-            self.count = len(hosts)
+            self.qemu = Qemu(self.folder, self.mac, hosts, **more)
+            self.hosts = hosts
             self.set_up()
         except BaseException:
             self.close()
@@ -279,14 +320,15 @@ class Bench:
         self.dma = Function(self.qemu, 0, 1)
         self.ports, self.devices = [], []
         base = self.dma.place(MMIO)
-        for index in range(self.count):
+        for index, host in enumerate(self.hosts):
             port = Function(self.qemu, 0, index + 2)
             port.write(0x18, (index + 1) << 8 | (index + 1) << 16)
             base = (base + PORT_WINDOW - 1) & -PORT_WINDOW
             port.write(0x20, (base >> 16) | ((base + PORT_WINDOW - 1) & 0xFFF00000))
             port.write(COMMAND, MEMORY | MASTER, 2)
             device = Function(self.qemu, index + 1, 0)
-            device.place(base)
+            if host:
+                device.place(base)
             self.ports.append(port)
             self.devices.append(device)
             base += PORT_WINDOW

@@ -5,8 +5,8 @@ import random
 
 from driver import (
     DEVICE_FEATURES, DEVICES, DRIVER_FEATURES, DRIVER_OK, ENABLE, ENTRIES_MAX, FAILED, FLAGS,
-    GRANULE_SHIFT, MAGIC, PRESENT, QUEUES, STATUS, Driver)
-from machine import RAM_BASE
+    GRANULE_SHIFT, LINK_TB5, MAGIC, PRESENT, QUEUES, STATUS, TSO, Driver)
+from machine import RAM_BASE, qemu_fails
 
 ONE = {"devices": ["endpoint"], "hosts": ["host=1912:0028"]}
 
@@ -49,6 +49,28 @@ def a_feature_that_is_not_offered_fails_until_reset(b):
         assert driver.attach() == 0
         assert driver.enable() == 0
     assert driver.start() == DRIVER_OK
+
+
+@bench(dma=",tso=on", accel="tcg")
+def TSO_is_offered_if_the_host_says_so(b):
+    assert b.dma.load(0, DEVICE_FEATURES) == 3 | TSO
+    assert b.dma.load(0, DEVICE_FEATURES + 4) == 0
+    for features in range(8):
+        assert Driver(b).start(features) == DRIVER_OK
+        assert b.dma.load(0, DRIVER_FEATURES) == features
+    assert Driver(b).start(8) & FAILED
+
+
+@bench(dma=",tso=off", accel="tcg")
+def TSO_is_not_offered_unasked(b):
+    assert b.dma.load(0, DEVICE_FEATURES) == 3
+    assert Driver(b).start(TSO) & FAILED
+
+
+@bench()
+def TSO_is_never_promised_where_nothing_is_known_of_it(b):
+    said = qemu_fails("-accel", "qtest", "-device", "quiver-dma,tso=on")
+    assert "tso=on: nothing is known of TSO with QTest" in said, said
 
 
 @bench()
@@ -130,6 +152,23 @@ def records_tell_where_devices_are(b):
     # The guest renumbers its buses.
     b.ports[0].write(0x18, 0x1616 << 8)
     assert driver.record(0, 4) == 0x1600
+
+
+@bench(devices=[f"endpoint,name=e{n}" for n in range(4)],
+       hosts=["host=1912:0028#0,thunderbolt=5", "host=1912:0028#1,thunderbolt=4",
+              "host=1912:0028#2,thunderbolt=3", "host=1912:0028#3,thunderbolt=0"])
+def a_link_of_Thunderbolt_5_is_told(b):
+    flags = [Driver(b).record(index, FLAGS) for index in range(5)]
+    assert flags == [PRESENT | LINK_TB5, PRESENT, PRESENT, PRESENT, 0]
+
+
+@bench(hosts=[""])
+def generations_of_Thunderbolt_that_there_are_not_are_refused(b):
+    for generation in (1, 2, 6, 255):
+        said = b.qemu.refusal(host="1912:0028", thunderbolt=generation)
+        assert f"thunderbolt={generation}: it is 3, 4, 5" in said, said
+    assert b.qemu.refusal(host="1912:0028", thunderbolt=256)
+    assert Driver(b).record(0, FLAGS) == 0
 
 
 @bench()

@@ -54,15 +54,23 @@ vm_payload() {
 	mv "$VM_BUILD/payload.part" "$VM_BUILD/payload"
 }
 
-vm_pcitest() {
-	newer "$VM_BUILD/pcitest" "$VM/pcitest.c" ||
-		aarch64-linux-gnu-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -o "$VM_BUILD/pcitest" "$VM/pcitest.c"
+# The programs that guests run
+vm_programs() {
+	local source program
+
+	VM_PROGRAMS=()
+	for source in "$VM"/*.c; do
+		program=$VM_BUILD/$(basename "$source" .c)
+		VM_PROGRAMS+=("$program")
+		newer "$program" "$source" || aarch64-linux-gnu-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -pthread \
+			-o "$program" "$source"
+	done
 }
 
 # The modules of the lane, or a build of them that can lie.
 vm_modules() {
 	VM_MODULES=$QUIVER_BUILD/guest/$VM_LANE$1
-	newer "$VM_MODULES/quiver.ko" "$QUIVER_TOP"/{guest,core,include,tests/sequence,tests/vm/kmod} || {
+	newer "$VM_MODULES/quiver.ko" "$QUIVER_TOP"/{guest,core,include,simmac/include,tests/sequence,tests/vm/kmod} || {
 		"$QUIVER_TOP/scripts/module" "$VM_LANE" "$VM_MODULES" ${1:+QUIVER_FAULTS=1}
 		# Up to date, even if what was changed makes no difference
 		touch "$VM_MODULES/quiver.ko"
@@ -92,14 +100,44 @@ vm_traces() {
 	done
 }
 
+# The GPU drivers that a scenario loads, and how they are to be loaded: VM_DRIVERS, for scripts/initrd. Where
+# NVIDIA's cannot be had, that ends the run as a skip.
+vm_drivers() {
+	local folder file
+
+	VM_DRIVERS=()
+	case $VM_SCENARIO in
+	nvidia*)
+		folder=$("$QUIVER_TOP/scripts/nvidia" "$VM_LANE")
+		VM_DRIVERS=("$folder"/*.ko kernel:drm "quiver/nvidia-version=$folder/version"
+			"lib/firmware/nvidia/$(<"$folder/version")/gsp_ga10x.bin=$folder/firmware/gsp_ga10x.bin")
+		;;
+	amdgpu) VM_DRIVERS=(kernel:amdgpu) ;;
+	quirks)
+		for file in "$VM_MODULES"/standin/*; do
+			VM_DRIVERS+=("quiver/standin/${file##*/}=$file")
+		done
+		;;
+	*) return 0 ;;
+	esac
+	for file in "$QUIVER_TOP"/guest/modprobe.d/*; do
+		VM_DRIVERS+=("quiver/modprobe.d/${file##*/}=$file")
+	done
+}
+
 vm_initrd() {
-	local out=$VM_BUILD/initrd-$VM_LANE$1 file files=()
+	local out=$VM_BUILD/initrd-$VM_LANE$1 file files=() inputs=()
 
 	((${#VM_TRACES[@]} == 0)) || out+=-traces
+	((${#VM_DRIVERS[@]} == 0)) || out+=-${VM_SCENARIO%%-*}
 	VM_INITRD=$out
-	! newer "$out" "$VM"/{guest,scenario} "$VM_BUILD"/slices-* "$VM_BUILD/pcitest" "$VM_MODULES"/*.ko \
-		"$QUIVER_BUILD/guest/quiver" "${VM_TRACES[@]}" "$QUIVER_TOP/scripts/initrd" "$VM_KERNEL/version" || return 0
-	for file in "$VM"/{guest,scenario}/* "$VM_BUILD"/slices-* "${VM_TRACES[@]}"; do
+	for file in "${VM_DRIVERS[@]#*=}"; do
+		[[ $file = kernel:* ]] || inputs+=("$file")
+	done
+	! newer "$out" "$VM"/{guest,scenario} "$VM_BUILD"/slices-* "${VM_PROGRAMS[@]}" "$VM_MODULES"/*.ko \
+		"$QUIVER_BUILD/guest/quiver" "${VM_TRACES[@]}" "${inputs[@]}" "$QUIVER_TOP/scripts/initrd" \
+		"$VM_KERNEL/version" || return 0
+	for file in "$VM"/{guest,scenario}/* "$VM_BUILD"/slices-* "${VM_PROGRAMS[@]}" "${VM_TRACES[@]}"; do
 		case $file in
 		*/guest/init) files+=("init=$file") ;;
 		*/scenario/*) files+=("quiver/scenario/${file##*/}=$file") ;;
@@ -107,8 +145,8 @@ vm_initrd() {
 		*) files+=("quiver/${file##*/}=$file") ;;
 		esac
 	done
-	"$QUIVER_TOP/scripts/initrd" "$VM_LANE" "$out" "${files[@]}" "quiver/pcitest=$VM_BUILD/pcitest" \
-		"bin/quiver=$QUIVER_BUILD/guest/quiver" "$VM_MODULES"/*.ko
+	"$QUIVER_TOP/scripts/initrd" "$VM_LANE" "$out" "${files[@]}" \
+		"bin/quiver=$QUIVER_BUILD/guest/quiver" "$VM_MODULES"/*.ko "${VM_DRIVERS[@]}"
 }
 
 # All that VM_LANE and VM_FAULT ask for; quick when it is there. One process at a time.
@@ -121,10 +159,11 @@ vm_prepare() {
 	VM_KERNEL=$("$QUIVER_TOP/scripts/kernel" "$VM_LANE")
 	VM_ROOTFS=$("$QUIVER_TOP/scripts/rootfs")
 	vm_payload
-	vm_pcitest
+	vm_programs
 	vm_quiver
 	vm_modules "$kind"
 	vm_traces
+	vm_drivers
 	vm_initrd "$kind"
 	vm_reserve
 	unlock

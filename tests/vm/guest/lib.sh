@@ -112,8 +112,8 @@ tool() {
 
 # --- devices ------------------------------------------------------------------------------------
 
-load_quiver() {
-	modprobe quiver policy="$(option guest.policy planner)" strict="$(option guest.strict 0)"
+load_quiver() { # PARAMETER...
+	modprobe quiver policy="$(option guest.policy planner)" strict="$(option guest.strict 0)" "$@"
 }
 
 # Whether a function, as 0000:01:00.0, has its DMA through quiver.
