@@ -45,7 +45,11 @@ static unsigned long block_size(void)
 	return 4ul << (read_sysreg(dczid_el0) & 0xf);
 }
 
-/* By the tables that the instruction used. A page that is clean may be writable nonetheless. */
+/*
+ * By the tables that the instruction used. A user's page that is clean is not writable
+ * yet, and the kernel makes it so: hence the read. A driver may take a user's mapping
+ * away at any time; the instruction then runs again and faults for that reason.
+ */
 static enum verdict translate(unsigned long address, bool user, phys_addr_t *phys)
 {
 	unsigned long flags;
@@ -190,7 +194,7 @@ static void start(struct quiver_quirk *quirk)
 	quiver_quirk_set(quirk, QUIVER_QUIRK_IDLE, "there is no quiver-dma");
 }
 
-static void host(struct quiver_quirk *quirk, u64 features)
+static void on_host(struct quiver_quirk *quirk, u64 features)
 {
 	int error;
 
@@ -205,8 +209,8 @@ static void host(struct quiver_quirk *quirk, u64 features)
 				 "no probe on do_alignment_fault (%d)", error);
 		return;
 	}
-	quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, "BARs are cleared by stores, %lu bytes each fault",
-			 block_size());
+	quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE,
+			 "BARs are cleared by stores, %lu bytes each fault", block_size());
 }
 
 /*
@@ -231,6 +235,8 @@ struct quiver_quirk quiver_arm64_dc_zva = {
 	.wants = QUIVER_QUIRK_AUTO,
 	.start = start,
 	.stop = stop,
-	.host = host,
+	.host = on_host,
 };
-QUIVER_QUIRK_SWITCH(arm64_dc_zva, "DC ZVA to the BARs of passed-through devices");
+
+module_param_cb(arm64_dc_zva, &quiver_quirk_switch_ops, &quiver_arm64_dc_zva.wants, 0444);
+MODULE_PARM_DESC(arm64_dc_zva, "off, auto (default) or on: DC ZVA to the BARs of passed-through devices");

@@ -93,4 +93,6 @@ struct quiver_quirk quiver_nvidia_tb5 = {
 	.coming = coming,
 	.live = live,
 };
-QUIVER_QUIRK_SWITCH(nvidia_tb5, "NVIDIA behind Thunderbolt 5: no link retrain");
+
+module_param_cb(nvidia_tb5, &quiver_quirk_switch_ops, &quiver_nvidia_tb5.wants, 0444);
+MODULE_PARM_DESC(nvidia_tb5, "off, auto (default) or on: NVIDIA behind Thunderbolt 5: no link retrain");

@@ -11,7 +11,8 @@
 
 #include "quirk.h"
 
-#define PARAM "uvm_cpu_chunk_allocation_sizes"
+#define PARAM		"uvm_cpu_chunk_allocation_sizes"
+#define NOT_SAFE	"managed memory is NOT SAFE: "
 
 /* Chunks of a page must be among the sizes, and bus addresses are aligned to 16 KiB only [D4]. */
 static bool page_is_small(struct quiver_quirk *quirk)
@@ -19,8 +20,7 @@ static bool page_is_small(struct quiver_quirk *quirk)
 	if (PAGE_SIZE <= SZ_16K)
 		return true;
 	quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
-			 "managed memory is NOT SAFE on a kernel with pages of %lu KiB",
-			 PAGE_SIZE / SZ_1K);
+			 NOT_SAFE "this kernel has pages of %lu KiB", PAGE_SIZE / SZ_1K);
 	return false;
 }
 
@@ -36,7 +36,7 @@ static void coming(struct quiver_quirk *quirk, struct module *module)
 	error = quiver_module_param_set(module, PARAM, value);
 	if (error)
 		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
-				 "managed memory is NOT SAFE: nvidia-uvm %s does not take " PARAM " (%d)",
+				 NOT_SAFE "nvidia-uvm %s does not take " PARAM " (%d)",
 				 module->version ?: "", error);
 }
 
@@ -64,10 +64,10 @@ static void live(struct quiver_quirk *quirk, struct module *module)
 	atomic64_inc(&quirk->hits);
 	if (read_sizes(module, &sizes)) {
 		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
-				 "managed memory is NOT SAFE: " PARAM " cannot be read");
+				 NOT_SAFE PARAM " cannot be read");
 	} else if (sizes != PAGE_SIZE) {
 		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
-				 "managed memory is NOT SAFE: nvidia-uvm has " PARAM "=0x%lx, not %lu",
+				 NOT_SAFE "nvidia-uvm has " PARAM "=0x%lx, not %lu",
 				 sizes, PAGE_SIZE);
 	} else {
 		atomic64_inc(&quirk->cures_done);
@@ -83,4 +83,6 @@ struct quiver_quirk quiver_nvidia_uvm_chunks = {
 	.coming = coming,
 	.live = live,
 };
-QUIVER_QUIRK_SWITCH(nvidia_uvm_chunks, "NVIDIA: managed memory in chunks of a page");
+
+module_param_cb(nvidia_uvm_chunks, &quiver_quirk_switch_ops, &quiver_nvidia_uvm_chunks.wants, 0444);
+MODULE_PARM_DESC(nvidia_uvm_chunks, "off, auto (default) or on: NVIDIA: managed memory in chunks of a page");

@@ -60,11 +60,8 @@ struct quiver_quirk {
 	atomic64_t hits, cures_done;
 };
 
-/* The parameter of quiver.ko that switches it: off, auto or on. */
+/* Of the parameter of quiver.ko that sets wants, by off, auto or on. */
 extern const struct kernel_param_ops quiver_quirk_switch_ops;
-#define QUIVER_QUIRK_SWITCH(quirk, what)						\
-	module_param_cb(quirk, &quiver_quirk_switch_ops, &quiver_##quirk.wants, 0444);	\
-	MODULE_PARM_DESC(quirk, "off, auto (default) or on: " what)
 
 extern struct quiver_quirk quiver_nvidia_uvm_pagesize, quiver_nvidia_uvm_chunks, quiver_nvidia_tb5;
 extern struct quiver_quirk quiver_tso, quiver_arm64_dc_zva;

@@ -12,7 +12,6 @@
 
 #include <linux/cpuhotplug.h>
 #include <linux/kprobes.h>
-#include <linux/string.h>
 
 #include <asm/cputype.h>
 #include <asm/sysreg.h>
@@ -90,10 +89,10 @@ static struct ftrace_ops hook = {
 
 static int attach(void)
 {
-	static char name[] = "__arm64_sys_prctl";
+	unsigned char name[] = "__arm64_sys_prctl";
 	int error;
 
-	error = ftrace_set_filter(&hook, name, strlen(name), 1);
+	error = ftrace_set_filter(&hook, name, sizeof(name) - 1, 1);
 	if (!error)
 		error = register_ftrace_function(&hook);
 	if (error)
@@ -183,7 +182,7 @@ static void start(struct quiver_quirk *quirk)
 }
 
 /* Its switch makes no difference between auto and on: only the host's word makes it true. */
-static void host(struct quiver_quirk *quirk, u64 features)
+static void on_host(struct quiver_quirk *quirk, u64 features)
 {
 	if (hooked)
 		return;
@@ -201,6 +200,8 @@ struct quiver_quirk quiver_tso = {
 	.wants = QUIVER_QUIRK_AUTO,
 	.start = start,
 	.stop = stop,
-	.host = host,
+	.host = on_host,
 };
-QUIVER_QUIRK_SWITCH(tso, "PR_GET_MEM_MODEL and PR_SET_MEM_MODEL, where the host runs its CPUs with TSO");
+
+module_param_cb(tso, &quiver_quirk_switch_ops, &quiver_tso.wants, 0444);
+MODULE_PARM_DESC(tso, "off, auto (default) or on: PR_GET_MEM_MODEL and PR_SET_MEM_MODEL, where the host runs its CPUs with TSO");

@@ -54,7 +54,7 @@ struct quiver_regs {
 /* Feature bits. A driver that accepts a bit that is not offered gets FAILED. */
 #define QUIVER_F_STATUS_PAGE	0	/* BAR 2 holds struct quiver_status_page */
 #define QUIVER_F_BUDGET		1	/* entries may have QUIVER_DMA_VITAL */
-#define QUIVER_F_TSO		2	/* all vCPUs run with TSO, from their first instruction [H15] */
+#define QUIVER_F_TSO		2	/* all vCPUs run with TSO, always [H15] */
 #define QUIVER_FEATURES_ALL	(1ull << QUIVER_F_STATUS_PAGE | 1ull << QUIVER_F_BUDGET | \
 				 1ull << QUIVER_F_TSO)
 

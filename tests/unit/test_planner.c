@@ -167,7 +167,7 @@ static void long_scatterlists(void **state)
 
 		world.ram = 64 << 20;
 		world.sequence.segments = 2048;
-		world.sequence.operations = 100;
+		world.sequence.operations = 300;
 		play_all(world);
 	}
 	assert_true(total.longest > 500);

@@ -112,7 +112,9 @@ tool() {
 
 # --- devices ------------------------------------------------------------------------------------
 
-load_quiver() { # PARAMETER...
+# load_quiver PARAMETER...
+# shellcheck disable=SC2120 # most want none
+load_quiver() {
 	modprobe quiver policy="$(option guest.policy planner)" strict="$(option guest.strict 0)" "$@"
 }
 

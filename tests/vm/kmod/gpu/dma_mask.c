@@ -164,6 +164,7 @@ static int try_two_masks(struct pci_dev *pdev, struct page *page)
 
 struct edge {
 	struct attempt attempt;
+	struct page *block;		/* of 4 MiB, too large to lie below it */
 	struct page *page[EDGE_PIECES];
 	dma_addr_t bus[EDGE_PIECES];
 	unsigned int count, mapped;
@@ -223,6 +224,34 @@ static int refuse_whole(struct edge *edge)
 	return error;
 }
 
+/* Whatever was refused: there is room for this much, and what is beyond is not used again. */
+static int map_where_room_is(struct edge *edge, struct page *page)
+{
+	struct device *dev = &edge->attempt.pdev->dev;
+	dma_addr_t bus = dma_map_page(dev, page, 0, SZ_4K, DMA_BIDIRECTIONAL);
+
+	if (dma_mapping_error(dev, bus)) {
+		pci_err(edge->attempt.pdev, "a page was refused although there is room\n");
+		return -ENOSPC;
+	}
+	dma_unmap_page(dev, bus, SZ_4K, DMA_BIDIRECTIONAL);
+	return judge(&edge->attempt, "a page", true, bus, SZ_4K);
+}
+
+static int refuse_block(struct edge *edge)
+{
+	struct device *dev = &edge->attempt.pdev->dev;
+	dma_addr_t bus = dma_map_page(dev, edge->block, 0, SZ_4M, DMA_BIDIRECTIONAL);
+
+	if (dma_mapping_error(dev, bus)) {
+		refused++;
+		return map_where_room_is(edge, edge->block + SZ_4M / PAGE_SIZE - 1);
+	}
+	dma_unmap_page(dev, bus, SZ_4M, DMA_BIDIRECTIONAL);
+	pci_err(edge->attempt.pdev, "4 MiB were mapped at 0x%llx\n", (u64)bus);
+	return -ERANGE;
+}
+
 static int try_edge_with(struct edge *edge)
 {
 	int error;
@@ -232,7 +261,9 @@ static int try_edge_with(struct edge *edge)
 		if (!edge->page[edge->count])
 			return -ENOMEM;
 	}
-	error = refuse_whole(edge);
+	error = refuse_block(edge);
+	error = error ?: refuse_whole(edge);
+	error = error ?: map_where_room_is(edge, edge->page[edge->count - 1]);
 	error = error ?: check_left(&edge->attempt);
 	error = error ?: map_pieces(edge);
 	error = error ?: refuse_whole(edge);
@@ -240,7 +271,7 @@ static int try_edge_with(struct edge *edge)
 	return error ?: check_left(&edge->attempt);
 }
 
-static int try_edge(struct pci_dev *pdev)
+static int try_edge(struct pci_dev *pdev, struct page *block)
 {
 	const u64 mask = DMA_BIT_MASK(EDGE_BITS);
 	struct edge *edge;
@@ -252,6 +283,7 @@ static int try_edge(struct pci_dev *pdev)
 	if (!edge)
 		return -ENOMEM;
 	edge->attempt = (struct attempt){ pdev, mask };
+	edge->block = block;
 	error = dma_set_mask_and_coherent(&pdev->dev, mask);
 	error = error ?: try_edge_with(edge);
 	while (edge->count)
@@ -269,7 +301,7 @@ int test_masks(struct pci_dev *pdev)
 		return -ENOMEM;
 	error = try_widths(pdev, page);
 	error = error ?: try_two_masks(pdev, page);
-	error = error ?: try_edge(pdev);
+	error = error ?: try_edge(pdev, page);
 	__free_pages(page, GPU_BLOCK_ORDER);
 	return error ?: dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(52));
 }
