@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 
 LANE ?= 6.12
 LANES := 6.1 6.12 newest debug
+# Of these, those that NVIDIA's own driver is built for, where Debian's packages of it can be had
+NVIDIA_LANES := 6.1 6.12
 ARGS ?=
 
 .PHONY: help setup host qemu kernels guest image build all run test soak fuzz check refresh clean clean-cache
@@ -52,6 +54,7 @@ build: host qemu guest image
 all: build kernels
 	@for lane in $(LANES); do scripts/module $$lane && \
 		scripts/initrd $$lane build/guest/$$lane/base.gz || exit 1; done
+	@for lane in $(NVIDIA_LANES); do scripts/nvidia $$lane >/dev/null || [ $$? -eq 77 ] || exit 1; done
 
 run: build
 	@scripts/run $(ARGS)
@@ -71,6 +74,7 @@ check: setup
 refresh: setup
 	@for lane in $(LANES); do QUIVER_REFRESH=1 scripts/kernel $$lane >/dev/null || exit 1; done
 	@QUIVER_REFRESH=1 scripts/rootfs >/dev/null
+	@for lane in $(NVIDIA_LANES); do QUIVER_REFRESH=1 scripts/nvidia --packages $$lane || [ $$? -eq 77 ] || exit 1; done
 
 clean:
 	rm -rf build

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* quiver quirks: what quiver.ko mends in this guest, as its debugfs file says it. */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -56,17 +57,44 @@ static void help(void)
 	     "  FILE     default: " QUIRKS_FILE);
 }
 
+/* A word into room bytes; returns what follows it and its spaces, or NULL. */
+static const char *take_word(const char *text, char *word, size_t room)
+{
+	size_t length = strcspn(text, " ");
+
+	if (!length || length >= room)
+		return NULL;
+	memcpy(word, text, length);
+	word[length] = '\0';
+	return text + length + strspn(text + length, " ");
+}
+
+static const char *take_count(const char *text, uint64_t *count)
+{
+	char word[24], *end;
+
+	text = take_word(text, word, sizeof(word));
+	if (!text || !isdigit((unsigned char)word[0]))
+		return NULL;
+	errno = 0;
+	*count = strtoull(word, &end, 10);
+	/* JSON's numbers have a sign. */
+	return errno || *end || *count > INT64_MAX ? NULL : text;
+}
+
 /* NAME STATE SWITCH REACHED CURED DETAIL... */
 static bool parse_line(char *line, struct quirk *quirk)
 {
-	int at = 0;
+	const char *text = line;
 
 	line[strcspn(line, "\n")] = '\0';
-	if (sscanf(line, "%63s %15s %15s %" SCNu64 " %" SCNu64 "%n", quirk->name, quirk->state,
-		   quirk->wanted, &quirk->reached, &quirk->cured, &at) != 5 || !at)
-		return false;
-	quirk->detail = line + at + strspn(line + at, " ");
-	return true;
+	text = take_word(text, quirk->name, sizeof(quirk->name));
+	text = text ? take_word(text, quirk->state, sizeof(quirk->state)) : NULL;
+	text = text ? take_word(text, quirk->wanted, sizeof(quirk->wanted)) : NULL;
+	text = text ? take_count(text, &quirk->reached) : NULL;
+	text = text ? take_count(text, &quirk->cured) : NULL;
+	quirk->detail = text;
+	return text;
 }
 
 static void add_row(struct quiver_table *table, const struct quirk *quirk)
@@ -79,14 +107,15 @@ static void add_row(struct quiver_table *table, const struct quirk *quirk)
 			 quirk->detail);
 }
 
-static void add_object(json_t *array, const struct quirk *quirk)
+/* False: no JSON can say it, since it is not UTF-8. */
+static bool add_object(json_t *array, const struct quirk *quirk)
 {
-	json_array_append_new(array, json_pack("{s:s s:s s:s s:I s:I s:s}",
-					       "name", quirk->name, "state", quirk->state,
-					       "switch", quirk->wanted,
-					       "reached", (json_int_t)quirk->reached,
-					       "cured", (json_int_t)quirk->cured,
-					       "detail", quirk->detail));
+	return !json_array_append_new(array, json_pack("{s:s s:s s:s s:I s:I s:s}",
+						       "name", quirk->name, "state", quirk->state,
+						       "switch", quirk->wanted,
+						       "reached", (json_int_t)quirk->reached,
+						       "cured", (json_int_t)quirk->cured,
+						       "detail", quirk->detail));
 }
 
 static int read_quirks(FILE *file, struct quiver_table *table, json_t *array)
@@ -97,13 +126,12 @@ static int read_quirks(FILE *file, struct quiver_table *table, json_t *array)
 	int status = QUIVER_EXIT_OK;
 
 	while (!status && getline(&line, &room, file) >= 0) {
-		if (!parse_line(line, &quirk)) {
+		if (!parse_line(line, &quirk) || !add_object(array, &quirk)) {
 			quiver_error("quirks: not a list of quirks: '%s'", line);
 			status = QUIVER_EXIT_SETUP;
-			break;
+		} else {
+			add_row(table, &quirk);
 		}
-		add_row(table, &quirk);
-		add_object(array, &quirk);
 	}
 	if (ferror(file)) {
 		quiver_error("quirks: %s", strerror(errno));

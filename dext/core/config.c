@@ -171,6 +171,9 @@ int quiver_dext_config_write(struct quiver_dext *dext, const void *client, uint6
 	bits = writable_bits(dext, offset, width);
 	if (!bits || value & ~(uint64_t)bits)
 		return -EACCES;
+	/* BARs may be mapped: one that does not answer hurts the host. */
+	if (offset == PCI_COMMAND && !(value & PCI_COMMAND_MEMORY))
+		return -EACCES;
 	if (offset == PCI_COMMAND)
 		command_write(dext, (uint32_t)value);
 	else

@@ -62,8 +62,9 @@ enum quiver_dext_selector {
 	/*
 	 * (offset, width, value), -, -, -. Accesses as above; three registers
 	 * can be written, as a whole (width 2), and of each some bits:
-	 *   0x04		command: 0x0002 memory decoding, 0x0004 bus
-	 *			mastering; the others stay as macOS has them
+	 *   0x04		command: 0x0002 memory decoding, which must be
+	 *			set, 0x0004 bus mastering; the others stay as
+	 *			macOS has them
 	 *   0x06		status: 0xf900, errors, which clear
 	 *   PCIe + 0x0a	Device Status of the PCI Express capability that
 	 *			is first in the list: 0x000f, errors, which clear

@@ -290,12 +290,12 @@ static bool range_is_live(const struct gpu *gpu, uint64_t va, uint32_t left, uin
 	return false;
 }
 
-/* Once the driver has stopped it, no turn comes that would use anything. */
+/* A stop that the engine has not seen yet counts for nothing: GPU_STATUS tells. */
 bool gpu_engine_dma_live(const struct gpu *gpu, uint64_t iova, uint64_t length)
 {
 	const struct gpu_entry *entry = &gpu->entry;
 
-	if (!gpu->enabled || !is_told_to_go_on(gpu))
+	if (!gpu->enabled)
 		return false;
 	if (overlaps(gpu->ring, gpu->entries * (uint64_t)GPU_ENTRY_SIZE, iova, length) ||
 	    overlaps(gpu->root, GPU_TABLE_SIZE, iova, length))

@@ -13,13 +13,13 @@ from tap import equal, has, quiver, run_tests, test
 LIST = """\
 nvidia_uvm_pagesize active auto 6 4 nvidia 580.142.00: GPU pages of 4 KiB
 tso disabled off 0 0 by its switch
-bare idle on 18446744073709551615 0
+bare idle on 9223372036854775807 0
 """
 
 
 def written(text):
     path = os.path.join(FOLDER, "quirks")
-    with open(path, "w", encoding="utf-8") as file:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
     return path
 
@@ -38,21 +38,24 @@ def as_a_table():
 @test
 def as_json():
     """a quirk is an object, its counts are numbers"""
-    result = quiver("quirks", "--json", written(LIST.replace("18446744073709551615", "3")))
+    result = quiver("quirks", "--json", written(LIST))
     equal((result.returncode, result.stderr), (0, ""), "status")
     found = json.loads(result.stdout)
     equal(found[0], {"name": "nvidia_uvm_pagesize", "state": "active", "switch": "auto",
                      "reached": 6, "cured": 4, "detail": "nvidia 580.142.00: GPU pages of 4 KiB"},
           "object")
     equal([quirk["detail"] for quirk in found[1:]], ["by its switch", ""], "details")
+    equal(found[2]["reached"], (1 << 63) - 1, "the largest count")
 
 
 @test
 def not_a_list():
     """what is not a list of quirks is refused, and nothing of it is shown"""
-    for text in ("name state\n", LIST + "half a\n", "a b c d e f\n"):
+    for text in ("name state\n", LIST + "half a\n", "a b c d e f\n", "a b c -5 0 d\n",
+                 "a b c 1 0x10 d\n", "a b c 1 9223372036854775808 d\n", "a b c 1 1 \udcff\n",
+                 "a" * 64 + " b c 1 1\n", "\n"):
         result = quiver("quirks", "--json", written(text))
-        equal((result.returncode, result.stdout), (5, ""), repr(text))
+        equal((result.returncode, result.stdout), (5, ""), ascii(text))
         has(result.stderr, "not a list of quirks")
 
 

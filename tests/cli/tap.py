@@ -36,7 +36,8 @@ def has(text, part):
 
 def quiver(*args, timeout=120):
     return subprocess.run([QUIVER, *args], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, check=False, timeout=timeout)
+                          text=True, errors="replace", check=False,
+                          timeout=timeout)
 
 
 def run_tests():

@@ -110,6 +110,13 @@ def one_that_shares_its_place_with_another_is_not_shown(b):
     assert is_invented(device)
 
 
+# Advanced features, listed, and of no interest to the guest.
+@bench(**r9700("a1:70", "70:1300"))
+def nor_one_that_shares_it_with_what_the_guest_does_not_see(b):
+    assert 0x70 not in b.devices[0].capabilities()
+    assert is_invented(b.devices[0])
+
+
 @bench(**r9700("06:00"))
 def a_card_without_any_list_shows_it(b):
     assert b.devices[0].capabilities() == {HIDDEN: EXPRESS}
@@ -186,6 +193,13 @@ def a_display_whose_first_BAR_has_no_address_is_refused(b):
     said = b.qemu.refusal(host="1002:7551")
     assert "BAR 0 of 1002:7551" in said, said
     assert "restart the Mac with the enclosure attached" in said, said
+    assert Driver(b).record(0, FLAGS) == 0
+
+
+@bench(devices=["gpu,card=h100"], hosts=[""], options=("--fail", "IOPCIDevice::GetBARInfo:2"))
+def nor_one_of_NVIDIAs_without_its_second(b):
+    said = b.qemu.refusal(host="10de:2330")
+    assert "BAR 1 of 10de:2330" in said, said
     assert Driver(b).record(0, FLAGS) == 0
 
 

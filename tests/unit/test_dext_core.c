@@ -146,7 +146,7 @@ static void expect_write(struct quiver_dext *dext, unsigned int offset, unsigned
 			 uint32_t value, uint32_t free)
 {
 	const struct fake before = fake;
-	bool passes = free && !(value & ~free);
+	bool passes = free && !(value & ~free) && (offset != 4 || value & 2);
 	int result = quiver_dext_config_write(dext, &client_a, offset, width, value);
 	uint16_t kept = 0;
 

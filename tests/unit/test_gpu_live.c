@@ -163,8 +163,12 @@ static void an_idle_engine_uses_its_ring_and_its_root(void **state)
 	assert_false(is_live(&driver, driver.root + 4096, MIB));
 	assert_false(is_live(&driver, driver.data_bus, GPU_DATA));
 	assert_false(is_live(&driver, ring, 0));
-	/* From this word on, before the device has seen it. */
+	/* The word alone does not stop it. */
 	machine_set_reg(&driver.machine, GPU_ENABLE, 0);
+	assert_true(is_live(&driver, ring, 1));
+	simmac_device_resume(driver.machine.device);
+	machine_await_reg(&driver.machine, GPU_STATUS, ~0u, 0);
+	simmac_device_pause(driver.machine.device);
 	assert_false(is_live(&driver, ring, MACHINE_MEMORY));
 	simmac_device_resume(driver.machine.device);
 	gpu_driver_stop(&driver);
@@ -308,8 +312,7 @@ static void what_is_done_may_be_unmapped(void **state)
 	dart = driver.machine.device->dart;
 	gpu_do(&driver, gpu_fill);
 	assert_int_equal(simmac_dart_unmap(dart, driver.data_bus, GPU_DATA, false), 0);
-	/* Not waited for: no turn comes that would look at the ring. */
-	machine_set_reg(&driver.machine, GPU_ENABLE, 0);
+	gpu_engine_stop(&driver);
 	assert_int_equal(simmac_dart_unmap(dart, driver.machine.iova, MACHINE_MEMORY, false), 0);
 	usleep(2000);
 	simmac_device_free(driver.machine.device);

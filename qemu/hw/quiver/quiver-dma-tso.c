@@ -3,9 +3,12 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "system/tcg.h"
+#include "quiver-dma.h"
+
+#ifdef CONFIG_TCG
 #include "tcg/tcg-mo.h"
 #include "tcg-target-mo.h"
-#include "quiver-dma.h"
+#endif
 
 /*
  * TCG makes one plain access of the host's of a plain access of the guest's,
@@ -15,9 +18,13 @@
  */
 static bool tcg_has_tso(void)
 {
+#ifdef CONFIG_TCG
     const int tso = TCG_MO_LD_LD | TCG_MO_LD_ST | TCG_MO_ST_ST;
 
     return (TCG_TARGET_DEFAULT_MO & tso) == tso;
+#else
+    return false;
+#endif
 }
 
 bool quiver_dma_tso_valid(Error **errp)

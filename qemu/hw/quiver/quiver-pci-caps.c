@@ -179,10 +179,14 @@ static void fill_pcie_v2(QuiverPci *s, uint8_t at)
     memset(s->live + at + PCI_EXP_LNKSTA2, 0xff, 2);
 }
 
-/* Of what is hidden nobody knows what it shares its place with. */
-static bool is_free(PCIDevice *pdev, unsigned int at, unsigned int size)
+/*
+ * Of what is hidden nobody knows what it shares its place with: neither what QEMU
+ * has put there nor what the device lists, even if the guest does not see that.
+ */
+static bool is_free(QuiverPci *s, unsigned int at, unsigned int size)
 {
-    return buffer_is_zero(pdev->used + at, size);
+    return buffer_is_zero(PCI_DEVICE(s)->used + at, size) &&
+           find_next_bit(s->listed, at + size, at) >= at + size;
 }
 
 static bool add_pcie(QuiverPci *s, uint8_t at, Error **errp)
@@ -194,7 +198,7 @@ static bool add_pcie(QuiverPci *s, uint8_t at, Error **errp)
     int added;
 
     if (pdev->exp.exp_cap || !fits(at, size) ||
-        (!test_bit(at, s->listed) && !is_free(pdev, at, size))) {
+        (!test_bit(at, s->listed) && !is_free(s, at, size))) {
         return true;
     }
     added = version >= 2 ? pcie_endpoint_cap_init(pdev, at)

@@ -13,6 +13,8 @@
 #include "quiver-pci.h"
 
 #define BASE_CLASS_DISPLAY 0x03
+#define UNASSIGNED "the Mac has left it without an address; restart the Mac with" \
+                   " the enclosure attached [H10]"
 
 static const QuiverPciMend table[] = {
     {
@@ -23,9 +25,12 @@ static const QuiverPciMend table[] = {
     },
     {
         .base_class = BASE_CLASS_DISPLAY,
-        .kind = QUIVER_PCI_MEND_BAR, .at = 0,
-        .reason = "the Mac has left it without an address; restart the Mac with"
-                  " the enclosure attached [H10]",
+        .kind = QUIVER_PCI_MEND_BAR, .at = 0, .reason = UNASSIGNED,
+    },
+    {
+        /* Registers come first, video memory second: the large one is left out. */
+        .vendor = 0x10de, .base_class = BASE_CLASS_DISPLAY,
+        .kind = QUIVER_PCI_MEND_BAR, .at = 1, .reason = UNASSIGNED,
     },
 };
 

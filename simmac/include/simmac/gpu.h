@@ -20,8 +20,8 @@
  * does nothing before GPU_ENABLE_MAGIC is written to GPU_ENABLE, which starts
  * it, anew if it runs, with GET at 0 and no fault; GPU_ENABLE then reads as
  * GPU_ENABLE_STARTED. Any other value stops it, and GPU_STATUS tells when that
- * has come through: until it is 0, the ring and what is in it are in use. By a
- * fault it stops of its own accord, and GPU_ENABLE is 0 again.
+ * has come through: until it is 0, the ring, the root of the page table and what
+ * the entry under way moves are in use. By a fault it stops of its own accord, and GPU_ENABLE is 0 again.
  */
 #define GPU_ENGINE		0xff0000
 #define GPU_ENABLE		(GPU_ENGINE + 0x00)
@@ -64,7 +64,7 @@ enum gpu_fault {
  * The page table: a root of 512 entries for 1 GiB each, directories of 512 for
  * 2 MiB each, tables of 512 pages of 4 KiB or of 32 pages of 64 KiB. It maps
  * GPU virtual addresses below 512 GiB, is read from memory at each use (there is no
- * TLB), and lies in guest memory. Tables are aligned to their size.
+ * TLB), and lies in guest memory. Tables are aligned to 4 KiB.
  */
 #define GPU_PTE_VALID		(1ull << 0)
 #define GPU_PTE_PAGE		(1ull << 1)	/* in a directory: a page of 2 MiB */

@@ -42,6 +42,7 @@ load_by_kmod() {
 	cp "/lib/modules/$(uname -r)"/extra/quiver*.ko "$modules/"
 	write_version nvidia "$1" "$modules/nvidia.ko"
 	write_version nvidia-uvm "$1" "$modules/nvidia-uvm.ko"
+	touch "$modules"/modules.order "$modules"/modules.builtin "$modules"/modules.builtin.modinfo
 	tool depmod -b $root "$(uname -r)"
 	tool modprobe -d $root -C $root/modprobe.d nvidia-uvm || fail "kmod did not load nvidia-uvm"
 	rm -r $root

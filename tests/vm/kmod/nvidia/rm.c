@@ -324,6 +324,8 @@ static int set_masks(struct pci_dev *pdev)
 {
 	int error = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(36));
 
+	/* It does without this, but debugging of the DMA API wants it. */
+	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 	return error ?: dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(47));
 }
 
