@@ -125,5 +125,6 @@ struct quiver_quirk quiver_nvidia_uvm_pagesize = {
 	.stop = stop,
 };
 
-module_param_cb(nvidia_uvm_pagesize, &quiver_quirk_switch_ops, &quiver_nvidia_uvm_pagesize.wants, 0444);
-MODULE_PARM_DESC(nvidia_uvm_pagesize, "off, auto (default) or on: NVIDIA 575 to 595: 4 KiB GPU pages");
+module_param_cb(nvidia_uvm_pagesize, &quiver_quirk_switch_ops,
+		&quiver_nvidia_uvm_pagesize.wants, 0444);
+MODULE_PARM_DESC(nvidia_uvm_pagesize, "off, auto (default) or on: 4 KiB GPU pages, NVIDIA 575 to 595");
