@@ -245,6 +245,7 @@ int quiver_device_attach(struct quiver *quiver, struct pci_dev *pdev, unsigned i
 	quiver_device_claim_ops(qdev);
 	quiver->devices[index] = qdev;
 	join_attached(qdev);
+	quiver_quirks_attached(pdev, qdev->link_tb5);
 	pci_info(pdev, "quiver: attached as device %u\n", index);
 	return 0;
 

@@ -231,7 +231,7 @@ static void stop(struct quiver_quirk *quirk)
 
 struct quiver_quirk quiver_arm64_dc_zva = {
 	.name = "arm64_dc_zva",
-	.cures = "memset() of a BAR",
+	.without = "memset() of a BAR faults",
 	.wants = QUIVER_QUIRK_AUTO,
 	.start = start,
 	.stop = stop,

@@ -54,34 +54,51 @@ static int read_sizes(struct module *module, unsigned long *sizes)
 	return error;
 }
 
-/* By now the module has taken what the user gave, and corrected what it did not like. */
-static void live(struct quiver_quirk *quirk, struct module *module)
+/* False: what the module has is refused. */
+static bool judge(struct quiver_quirk *quirk, struct module *module)
 {
 	unsigned long sizes;
 
+	if (read_sizes(module, &sizes)) {
+		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED, NOT_SAFE PARAM " cannot be read");
+		return false;
+	}
+	if (sizes != PAGE_SIZE) {
+		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
+				 NOT_SAFE "nvidia-uvm has " PARAM "=0x%lx, not %lu", sizes,
+				 PAGE_SIZE);
+		return false;
+	}
+	return true;
+}
+
+/* By now the module has taken what the user gave, and corrected what it did not like. */
+static void live(struct quiver_quirk *quirk, struct module *module)
+{
 	if (quirk->state == QUIVER_QUIRK_REFUSED)
 		return;
 	atomic64_inc(&quirk->hits);
-	if (read_sizes(module, &sizes)) {
-		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
-				 NOT_SAFE PARAM " cannot be read");
-	} else if (sizes != PAGE_SIZE) {
-		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
-				 NOT_SAFE "nvidia-uvm has " PARAM "=0x%lx, not %lu",
-				 sizes, PAGE_SIZE);
-	} else {
-		atomic64_inc(&quirk->cures_done);
-		quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, PARAM "=%lu", sizes);
-	}
+	if (!judge(quirk, module))
+		return;
+	atomic64_inc(&quirk->cures_done);
+	quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, PARAM "=%lu", PAGE_SIZE);
+}
+
+/* Root may write the parameter at any time, and the module reads it anew for each chunk. */
+static void check(struct quiver_quirk *quirk, struct module *module)
+{
+	if (quirk->state == QUIVER_QUIRK_ACTIVE)
+		judge(quirk, module);
 }
 
 struct quiver_quirk quiver_nvidia_uvm_chunks = {
 	.name = "nvidia_uvm_chunks",
-	.cures = "large GPU pages of misaligned managed memory",
+	.without = "managed memory is NOT SAFE",
 	.wants = QUIVER_QUIRK_AUTO,
 	.module = "nvidia_uvm",
 	.coming = coming,
 	.live = live,
+	.check = check,
 };
 
 module_param_cb(nvidia_uvm_chunks, &quiver_quirk_switch_ops, &quiver_nvidia_uvm_chunks.wants, 0444);

@@ -105,7 +105,7 @@ static void detach(void)
 	probe.pre_handler = NULL;
 }
 
-static void going(struct quiver_quirk *quirk, struct module *module)
+static void going(struct quiver_quirk *quirk)
 {
 	detach();
 }
@@ -117,7 +117,7 @@ static void stop(struct quiver_quirk *quirk)
 
 struct quiver_quirk quiver_nvidia_uvm_pagesize = {
 	.name = "nvidia_uvm_pagesize",
-	.cures = "large GPU pages of misaligned system memory",
+	.without = "UVM is refused large GPU pages, or gets wrong ones",
 	.wants = QUIVER_QUIRK_AUTO,
 	.module = "nvidia",
 	.coming = coming,

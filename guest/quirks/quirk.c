@@ -72,14 +72,16 @@ void quiver_quirk_set(struct quiver_quirk *quirk, enum quiver_quirk_state state,
 static void forget(struct quiver_quirk *quirk)
 {
 	if (quirk->going)
-		quirk->going(quirk, NULL);
+		quirk->going(quirk);
+	quirk->up = NULL;
 	quiver_quirk_set(quirk, QUIVER_QUIRK_IDLE, "%s is not loaded", quirk->module);
 }
 
 static void refuse_late(struct quiver_quirk *quirk)
 {
 	quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
-			 "%s was loaded before quiver; unload it and load it again", quirk->module);
+			 "%s was loaded before quiver: %s; load it again", quirk->module,
+			 quirk->without);
 }
 
 static void tell(struct quiver_quirk *quirk, unsigned long state, struct module *module)
@@ -95,6 +97,7 @@ static void tell(struct quiver_quirk *quirk, unsigned long state, struct module 
 			refuse_late(quirk);
 		else if (quirk->live)
 			quirk->live(quirk, module);
+		quirk->up = quirk->met ? module : NULL;
 		break;
 	case MODULE_STATE_GOING:
 		quirk->met = false;
@@ -119,8 +122,7 @@ static int module_notify(struct notifier_block *block, unsigned long state, void
 
 static struct notifier_block module_block = { .notifier_call = module_notify };
 
-/* Nobody tells of modules that are there already. */
-static bool is_loaded(const char *module)
+static bool has_sysfs(const char *module)
 {
 	char name[64];
 	struct path path;
@@ -132,16 +134,27 @@ static bool is_loaded(const char *module)
 	return true;
 }
 
+/* Nobody tells of modules that are there already. */
+static void look_for_module(struct quiver_quirk *quirk)
+{
+	if (has_sysfs(quirk->module))
+		refuse_late(quirk);
+	else if (has_sysfs(KBUILD_MODNAME))
+		quiver_quirk_set(quirk, QUIVER_QUIRK_IDLE, "%s is not loaded", quirk->module);
+	else
+		quiver_quirk_set(quirk, QUIVER_QUIRK_IDLE,
+				 "there was no /sys when quiver came: nothing is known of %s",
+				 quirk->module);
+}
+
 static void start(struct quiver_quirk *quirk)
 {
 	if (quirk->wants == QUIVER_QUIRK_OFF) {
 		quiver_quirk_set(quirk, QUIVER_QUIRK_DISABLED, "by its switch");
 		return;
 	}
-	if (quirk->module && !quirk->met && is_loaded(quirk->module))
-		refuse_late(quirk);
-	else if (quirk->module && !quirk->met)
-		quiver_quirk_set(quirk, QUIVER_QUIRK_IDLE, "%s is not loaded", quirk->module);
+	if (quirk->module && !quirk->met)
+		look_for_module(quirk);
 	if (quirk->start)
 		quirk->start(quirk);
 }
@@ -179,6 +192,17 @@ void quiver_quirks_host(u64 features)
 	mutex_unlock(&lock);
 }
 
+void quiver_quirks_attached(struct pci_dev *pdev, bool link_tb5)
+{
+	unsigned int i;
+
+	mutex_lock(&lock);
+	for (i = 0; i < ARRAY_SIZE(quirks); i++)
+		if (quirks[i]->up && quirks[i]->attached)
+			quirks[i]->attached(quirks[i], pdev, link_tb5);
+	mutex_unlock(&lock);
+}
+
 void quiver_quirks_show(struct seq_file *file)
 {
 	unsigned int i;
@@ -187,6 +211,8 @@ void quiver_quirks_show(struct seq_file *file)
 	for (i = 0; i < ARRAY_SIZE(quirks); i++) {
 		struct quiver_quirk *quirk = quirks[i];
 
+		if (quirk->up && quirk->check)
+			quirk->check(quirk, quirk->up);
 		seq_printf(file, "%s %s %s %lld %lld %s\n", quirk->name, state_names[quirk->state],
 			   switch_names[quirk->wants], (long long)atomic64_read(&quirk->hits),
 			   (long long)atomic64_read(&quirk->cures_done), quirk->detail);

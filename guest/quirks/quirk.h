@@ -35,7 +35,7 @@ enum quiver_quirk_state {
  */
 struct quiver_quirk {
 	const char *name;
-	const char *cures;		/* in a few words */
+	const char *without;		/* what is wrong then, in a few words */
 	int wants;			/* enum quiver_quirk_switch: the parameter */
 
 	/* When quiver.ko is loaded and goes. stop is called last, whatever start said. */
@@ -48,13 +48,18 @@ struct quiver_quirk {
 	const char *module;
 	void (*coming)(struct quiver_quirk *quirk, struct module *module);
 	void (*live)(struct quiver_quirk *quirk, struct module *module);
-	void (*going)(struct quiver_quirk *quirk, struct module *module);
+	void (*going)(struct quiver_quirk *quirk);
+	/* Before its state is shown, while the module is up: whether it still holds. */
+	void (*check)(struct quiver_quirk *quirk, struct module *module);
+	/* A device was attached while the module is up; its driver has not seen it yet. */
+	void (*attached)(struct quiver_quirk *quirk, struct pci_dev *pdev, bool link_tb5);
 	/* A quiver-dma is there; features are the wire's bits that both sides know. */
 	void (*host)(struct quiver_quirk *quirk, u64 features);
 
 	/* The framework's. */
 	enum quiver_quirk_state state;
 	bool met;			/* its module, when that came */
+	struct module *up;		/* its module, from LIVE to GOING */
 	char detail[120];
 	/* Any context: how often it was reached, and how often it made a difference. */
 	atomic64_t hits, cures_done;
@@ -75,6 +80,7 @@ void quiver_quirk_set(struct quiver_quirk *quirk, enum quiver_quirk_state state,
 void quiver_quirks_init(void);
 void quiver_quirks_exit(void);
 void quiver_quirks_host(u64 features);
+void quiver_quirks_attached(struct pci_dev *pdev, bool link_tb5);
 
 struct seq_file;
 void quiver_quirks_show(struct seq_file *file);

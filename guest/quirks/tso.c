@@ -184,7 +184,7 @@ static void start(struct quiver_quirk *quirk)
 /* Its switch makes no difference between auto and on: only the host's word makes it true. */
 static void on_host(struct quiver_quirk *quirk, u64 features)
 {
-	if (hooked)
+	if (hooked || quirk->state == QUIVER_QUIRK_REFUSED)
 		return;
 	if (!(features & BIT(QUIVER_F_TSO)))
 		quiver_quirk_set(quirk, QUIVER_QUIRK_IDLE, "the host runs its CPUs without TSO");
@@ -196,7 +196,7 @@ static void on_host(struct quiver_quirk *quirk, u64 features)
 
 struct quiver_quirk quiver_tso = {
 	.name = "tso",
-	.cures = "PR_SET_MEM_MODEL is not known to the kernel",
+	.without = "emulators of x86 are not told of TSO",
 	.wants = QUIVER_QUIRK_AUTO,
 	.start = start,
 	.stop = stop,

@@ -72,11 +72,6 @@ uses() {
 	esac
 }
 
-# load_quiver_with PARAMETER...
-load_quiver_with() {
-	modprobe quiver policy="$(option guest.policy planner)" strict="$(option guest.strict 0)" "$@"
-}
-
 # --- quirks -------------------------------------------------------------------------------------
 
 # quirk_is NAME STATE [DETAIL]: as debugfs has it; DETAIL is part of what it says

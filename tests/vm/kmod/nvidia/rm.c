@@ -29,6 +29,9 @@ module_param_named(registry, NVreg_RegistryDwordsPerDevice, charp, 0444);
 static unsigned long long page_size_seen = U64_MAX;
 module_param(page_size_seen, ullong, 0444);
 
+static bool fail_init;
+module_param(fail_init, bool, 0);
+
 static bool first_aligned;
 module_param(first_aligned, bool, 0644);
 
@@ -372,7 +375,25 @@ static struct pci_driver rm_driver = {
 	.driver.suppress_bind_attrs = true,
 };
 
-module_pci_driver(rm_driver);
+/* The real one gives up after it has registered, where it finds no GPU that it likes. */
+static int __init rm_init(void)
+{
+	int error = pci_register_driver(&rm_driver);
+
+	if (!error && fail_init) {
+		pci_unregister_driver(&rm_driver);
+		error = -ENODEV;
+	}
+	return error;
+}
+
+static void __exit rm_exit(void)
+{
+	pci_unregister_driver(&rm_driver);
+}
+
+module_init(rm_init);
+module_exit(rm_exit);
 MODULE_DESCRIPTION("Stands in for NVIDIA's driver on the simulated GPU");
 MODULE_LICENSE("Dual MIT/GPL");
 MODULE_VERSION(NVIDIA_VERSION_PLACE);
