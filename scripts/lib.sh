@@ -24,7 +24,7 @@ say() {
 	printf '%s\n' "$*" >&2
 }
 
-# Where a failure means something else, DIE_WORD and DIE_STATUS say so.
+# Where what the network withholds means something else than a failure, DIE_WORD and DIE_STATUS say so.
 die() {
 	say "${DIE_WORD:-quiver}: $*"
 	exit "${DIE_STATUS:-1}"
@@ -142,6 +142,10 @@ step_failed() {
 		tail -n 12 "$log" | scrub | sed 's/^/  | /' >&2
 		why="exit status $rc, its last lines are above"
 	fi
+	case $why in
+	"no network"* | "the mirror lists"*) ;;
+	*) unset DIE_WORD DIE_STATUS ;;
+	esac
 	die "$what failed: $why (full output: $log)"
 }
 
