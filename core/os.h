@@ -7,12 +7,12 @@
 #ifndef QUIVER_CORE_OS_H
 #define QUIVER_CORE_OS_H
 
+#include "core/error.h"
 #include "quiver/types.h"
 
 #ifdef __KERNEL__
 
 #include <linux/atomic.h>
-#include <linux/errno.h>
 #include <linux/limits.h>
 #include <linux/processor.h>
 #include <linux/sort.h>
@@ -48,8 +48,6 @@ typedef unsigned long quiver_lock_flags_t;
 
 #else
 
-#include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +55,12 @@ typedef unsigned long quiver_lock_flags_t;
 typedef atomic_flag quiver_lock_t;
 typedef int quiver_lock_flags_t;
 
+#if __has_include("sched.h")
+#include <sched.h>
 #define quiver_relax()			sched_yield()
+#else	/* DriverKit, on arm64 */
+#define quiver_relax()			__builtin_arm_yield()
+#endif
 #define quiver_load_acquire(pointer)	__atomic_load_n(pointer, __ATOMIC_ACQUIRE)
 #define quiver_store_release(pointer, value) __atomic_store_n(pointer, value, __ATOMIC_RELEASE)
 

@@ -3,8 +3,8 @@
 #ifndef QUIVER_DEXT_ERRORS_H
 #define QUIVER_DEXT_ERRORS_H
 
-#include <errno.h>
 #include <DriverKit/IOReturn.h>
+#include "core/error.h"
 
 static inline kern_return_t quiver_dext_return(int error)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Interrupt sources, one a vector, and the wake-ups that come of them [H7]. */
-#include <errno.h>
 #include <DriverKit/IOUserClient.h>
 
 #include "QuiverDriver.h"
 #include "QuiverUserClient.h"
+#include "core/error.h"
 #include "dext/platform.h"
 
 /* What an action of a source carries. */

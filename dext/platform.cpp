@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* core's ops on DriverKit, but for interrupts. */
-#include <errno.h>
 #include <time.h>
 #include <DriverKit/IODMACommand.h>
 #include <DriverKit/IOUserClient.h>
 
 #include "QuiverDriver.h"
 #include "QuiverUserClient.h"
+#include "core/error.h"
 #include "dext/platform.h"
 
 static QuiverDriver_IVars *state(void *shell)

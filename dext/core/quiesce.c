@@ -3,25 +3,14 @@
  * The one path by which a device goes out of use: RESET, a client that closes
  * or dies, the end of the driver. Its order is what keeps the Mac alive [D8].
  */
+#include "core/reset.h"
 #include "dext/core/internal.h"
 
-/* Devices that do not get the default: FLR if they have it, else a hot reset. */
-static const struct {
-	uint16_t vendor, device;
-	enum quiver_dext_reset_method method;
-} reset_methods[] = {
-	/* GB202 never comes back from FLR [H8]. */
-	{ 0x10de, 0x2b85, QUIVER_RESET_HOT },
-	{ 0x10de, 0x2b87, QUIVER_RESET_HOT },
-	{ 0x10de, 0x2b8c, QUIVER_RESET_HOT },
-};
-
+/* FLR if the device has it and lives through it [H8], else a hot reset. */
 static enum quiver_dext_reset_method reset_method(const struct quiver_dext *dext)
 {
-	for (size_t i = 0; i < sizeof(reset_methods) / sizeof(reset_methods[0]); i++) {
-		if (dext->id == (reset_methods[i].vendor | (uint32_t)reset_methods[i].device << 16))
-			return reset_methods[i].method;
-	}
+	if (quiver_reset_flr_is_fatal(dext->id & 0xffff, dext->id >> 16))
+		return QUIVER_RESET_HOT;
 	return dext->has_flr ? QUIVER_RESET_FUNCTION : QUIVER_RESET_HOT;
 }
 
