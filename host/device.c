@@ -18,19 +18,20 @@
  */
 static io_service_t service_find(uint64_t id)
 {
-	io_iterator_t services;
-	io_service_t service;
+	struct quiver_entries services;
+	io_service_t service = 0;
 	uint64_t candidate;
 
 	if (quiver_services(&services))
 		return 0;
-	while ((service = IOIteratorNext(services))) {
-		if (IORegistryEntryGetRegistryEntryID(service, &candidate) == kIOReturnSuccess &&
-		    candidate == id)
-			break;
-		IOObjectRelease(service);
+	for (size_t i = 0; i < services.count && !service; i++) {
+		if (IORegistryEntryGetRegistryEntryID(services.entry[i], &candidate) == kIOReturnSuccess &&
+		    candidate == id) {
+			service = services.entry[i];
+			services.entry[i] = 0;
+		}
 	}
-	IOObjectRelease(services);
+	quiver_entries_free(&services);
 	return service;
 }
 
@@ -45,6 +46,18 @@ static int service_open(uint64_t id, io_connect_t *connect)
 	status = IOServiceOpen(service, mach_task_self(), 0, connect);
 	IOObjectRelease(service);
 	return quiver_host_error(status);
+}
+
+int quiver_device_identify(uint64_t id, struct quiver_dext_identity *identity)
+{
+	io_connect_t connect;
+	int error = service_open(id, &connect);
+
+	if (error)
+		return error;
+	error = quiver_service_identify(connect, identity);
+	IOServiceClose(connect);
+	return error;
 }
 
 static int claim(struct quiver_device *device)

@@ -21,15 +21,18 @@ int quiver_service_identify(io_connect_t connect, struct quiver_dext_identity *i
 	return identity->abi_version == QUIVER_DEXT_ABI_VERSION ? 0 : -EPROTO;
 }
 
-int quiver_services(io_iterator_t *services)
+static kern_return_t begin_services(const void *unused, io_iterator_t *services)
 {
-	kern_return_t status;
+	(void)unused;
+	return IOServiceGetMatchingServices(kIOMainPortDefault,
+					    IOServiceNameMatching(QUIVER_DEXT_SERVICE), services);
+}
 
-	status = IOServiceGetMatchingServices(kIOMainPortDefault,
-					      IOServiceNameMatching(QUIVER_DEXT_SERVICE), services);
-	if (status == kIOReturnSuccess && !*services)
-		return -ENOENT;
-	return quiver_host_error(status);
+int quiver_services(struct quiver_entries *services)
+{
+	int error = quiver_entries_take(begin_services, NULL, services);
+
+	return error || services->count ? error : -ENOENT;
 }
 
 static int service_info(io_service_t service, struct quiver_device_info *info)
@@ -51,16 +54,14 @@ static int service_info(io_service_t service, struct quiver_device_info *info)
 int quiver_devices_list(struct quiver_device_info *info, size_t max)
 {
 	struct quiver_device_info one;
-	io_iterator_t services;
-	io_service_t service;
+	struct quiver_entries services;
 	int count = 0, failure = 0, error;
 
 	error = quiver_services(&services);
 	if (error)
 		return error;
-	while ((service = IOIteratorNext(services))) {
-		error = service_info(service, &one);
-		IOObjectRelease(service);
+	for (size_t i = 0; i < services.count; i++) {
+		error = service_info(services.entry[i], &one);
 		if (error == -ENODEV)	/* unplugged since the match */
 			continue;
 		if (error) {
@@ -71,7 +72,7 @@ int quiver_devices_list(struct quiver_device_info *info, size_t max)
 			info[count] = one;
 		count++;
 	}
-	IOObjectRelease(services);
+	quiver_entries_free(&services);
 	if (count)
 		return count;
 	return failure ? failure : -ENOENT;

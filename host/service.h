@@ -3,9 +3,10 @@
 #define QUIVER_HOST_SERVICE_H
 
 #include "device.h"
+#include "entries.h"
 
-/* All services of the dext; the caller releases the iterator. -ENOENT: none. */
-int quiver_services(io_iterator_t *services);
+/* All services of the dext; the caller frees them. -ENOENT: none. */
+int quiver_services(struct quiver_entries *services);
 
 /* -EPROTO: another ABI version. */
 int quiver_service_identify(io_connect_t connect, struct quiver_dext_identity *identity);

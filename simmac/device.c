@@ -323,15 +323,36 @@ static int name_device(struct simmac_device *device)
 	return 0;
 }
 
+uint32_t simmac_device_unassigned(struct simmac_device *device)
+{
+	const char *bars = simmac_device_option(device, "bars", ""), *mask = strchr(bars, ':');
+
+	if (!*bars)
+		return 0;
+	return mask ? (uint32_t)strtoul(mask + 1, NULL, 0) : (1u << SIMMAC_BARS) - 1;
+}
+
+/* Those that only the platform looks at. */
+static bool platform_options_sound(struct simmac_device *device)
+{
+	const char *bars = simmac_device_option(device, "bars", "unassigned");
+	const char *thunderbolt = simmac_device_option(device, "thunderbolt", "4");
+
+	simmac_device_option(device, "driver", NULL);
+	return !strncmp(bars, "unassigned", strlen("unassigned")) && *thunderbolt >= '3' &&
+	       *thunderbolt <= '5' && !thunderbolt[1];
+}
+
 static int check_options(struct simmac_device *device)
 {
 	const char *flr = simmac_device_option(device, "flr", "ok"), *unknown;
+	bool sound = platform_options_sound(device);
 
 	option_number(device, "reset_ms");
 	unknown = simmac_options_unknown(device);
 	if (unknown)
 		fprintf(stderr, "simmac: %s: no option \"%s\"\n", device->name, unknown);
-	return unknown || (strcmp(flr, "ok") && strcmp(flr, "dead")) ? -EINVAL : 0;
+	return unknown || !sound || (strcmp(flr, "ok") && strcmp(flr, "dead")) ? -EINVAL : 0;
 }
 
 static void device_free(struct simmac_device *device)

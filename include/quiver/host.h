@@ -26,10 +26,18 @@ struct quiver_device_info {
 /*
  * Lists the devices that the dext serves, in IOKit's order. Writes at most max
  * entries and returns how many there are, which may be more. -ENOENT: no dext
- * is loaded or no device is attached (IOKit cannot tell them apart). -EPROTO: a
- * dext of another ABI version.
+ * is loaded or no device is attached (IOKit cannot tell them apart). One that
+ * does not answer is left out; if all of them are, the error is the last one's,
+ * as quiver_device_identify() has it.
  */
 int quiver_devices_list(struct quiver_device_info *info, size_t max);
+
+/*
+ * What the dext says of one device, without a claim. -ENOENT: it serves none of
+ * that id. -EPERM: this program is not signed with an entitlement that the dext
+ * lets in. -EPROTO: a dext of another ABI version.
+ */
+int quiver_device_identify(uint64_t id, struct quiver_dext_identity *identity);
 
 /*
  * Opens and claims. *device is closed by quiver_device_close(). -ENOENT: no

@@ -10,7 +10,9 @@
 #include <DriverKit/OSData.h>
 #include <IOKit/OSMessageNotification.h>
 #include "connection.h"
+#include "quiver/dext_abi.h"
 #include "rpc.h"
+#include "simmac/panic.h"
 
 namespace
 {
@@ -50,12 +52,21 @@ private:
 	bool receive(struct packet &packet);
 	void send(const struct answer &answer);
 	void serve_one(const struct packet &packet);
+	void send_bytes(const struct packet &packet, const void *bytes, size_t size,
+			uint32_t options);
+	void send_value(const struct packet &packet, const value *value);
+	uint32_t changed();
 	void match(const struct packet &packet);
+	void relatives(const struct packet &packet);
+	void describe(const struct packet &packet);
+	void property(const struct packet &packet);
+	void sysctl(const struct packet &packet);
 	void open(const struct packet &packet);
 	void method(const struct packet &packet);
 	void map(const struct packet &packet);
 	void unmap(const struct packet &packet);
 	void control(const struct packet &packet);
+	void hypervisor(const struct packet &packet);
 	void fail(kern_return_t result);
 	OSAction *completion(const struct packet &packet);
 	kern_return_t call(IOUserClientMethodArguments *arguments);
@@ -158,23 +169,99 @@ void Connection::fail(kern_return_t result)
 	send(answer);
 }
 
-void Connection::match(const struct packet &packet)
+static std::string text_of(const struct packet &packet)
 {
-	std::string name(reinterpret_cast<const char *>(packet.bytes), packet.request.struct_size);
-	std::vector<uint64_t> ids = machine_match(machine, name);
+	return std::string(reinterpret_cast<const char *>(packet.bytes), packet.request.struct_size);
+}
+
+/* As much of it as there is room for. */
+void Connection::send_bytes(const struct packet &packet, const void *bytes, size_t size,
+			    uint32_t options)
+{
 	struct answer answer;
 
-	if (ids.size() > packet.request.struct_max / sizeof(ids[0]))
-		ids.resize(packet.request.struct_max / sizeof(ids[0]));
-	answer.bytes = ids.data();
-	answer.reply.struct_size = static_cast<uint32_t>(ids.size() * sizeof(ids[0]));
+	answer.bytes = bytes;
+	answer.reply.options = options;
+	answer.reply.struct_size = static_cast<uint32_t>(
+		size < packet.request.struct_max ? size : packet.request.struct_max);
 	send(answer);
+}
+
+/* Whether somebody plugs something in while it is walked. */
+uint32_t Connection::changed()
+{
+	std::lock_guard<std::mutex> guard(machine.lock);
+
+	return machine.mac.restless && machine.mac.restless-- ? SIMMAC_RPC_CHANGED : 0;
+}
+
+void Connection::match(const struct packet &packet)
+{
+	std::vector<uint64_t> ids = machine.registry.match(
+		static_cast<enum simmac_rpc_match>(packet.request.selector), text_of(packet));
+
+	send_bytes(packet, ids.data(), ids.size() * sizeof(ids[0]), changed());
+}
+
+void Connection::relatives(const struct packet &packet)
+{
+	const struct entry *entry = machine.registry.find(packet.request.argument);
+	std::vector<uint64_t> ids;
+
+	if (entry && packet.request.op == SIMMAC_RPC_PARENT && entry->parent)
+		ids.push_back(entry->parent->id);
+	for (size_t i = 0; entry && packet.request.op == SIMMAC_RPC_CHILDREN &&
+	     i < entry->children.size(); i++)
+		ids.push_back(entry->children[i]->id);
+	/* Nobody walks over a parent. */
+	send_bytes(packet, ids.data(), ids.size() * sizeof(ids[0]),
+		   packet.request.op == SIMMAC_RPC_CHILDREN ? changed() : 0);
+}
+
+void Connection::describe(const struct packet &packet)
+{
+	const struct entry *entry = machine.registry.find(packet.request.argument);
+	bool name = packet.request.op == SIMMAC_RPC_NAME;
+
+	if (!entry) {
+		fail(kIOReturnNotFound);
+		return;
+	}
+	const std::string &text = name ? entry->name : entry->classes.front();
+
+	send_bytes(packet, text.data(), text.size(), 0);
+}
+
+void Connection::send_value(const struct packet &packet, const value *value)
+{
+	if (value)
+		send_bytes(packet, value->bytes.data(), value->bytes.size(), value->type);
+	else
+		fail(kIOReturnNotFound);
+}
+
+void Connection::property(const struct packet &packet)
+{
+	send_value(packet, machine.registry.search(packet.request.argument, text_of(packet),
+						   packet.request.selector));
+}
+
+void Connection::sysctl(const struct packet &packet)
+{
+	value room;
+
+	send_value(packet, mac_sysctl(machine.mac, text_of(packet), &room));
 }
 
 void Connection::open(const struct packet &packet)
 {
 	if (client) {
 		fail(kIOReturnBusy);
+		return;
+	}
+	/* As IOServiceDEXTEntitlements has it. */
+	if (!machine.mac.quiver_signed) {
+		fail(kIOReturnNotPermitted);
 		return;
 	}
 	fail(machine_open(machine, packet.request.argument, packet.request.selector, task, &unit,
@@ -188,8 +275,7 @@ static void send_completion(const file &port, const uint64_t *reference, IORetur
 		mach_msg_header_t header;
 		struct OSNotificationHeader64 notification;
 		IOReturn result;
-		uint32_t reserved;
-		uint64_t args[kIOUserClientAsyncArgumentsCountMax];
+		uint64_t args[kIOUserClientAsyncArgumentsCountMax] __attribute__((packed));
 	} message = {};
 	size_t size = offsetof(typeof(message), args) + count * sizeof(uint64_t);
 
@@ -228,11 +314,22 @@ kern_return_t Connection::call(IOUserClientMethodArguments *arguments)
 	return result;
 }
 
+/* An identity begins with the version of the wire, for good. */
+static const void *of_other_version(const struct answer &answer, uint32_t version,
+				    std::string *identity)
+{
+	identity->assign(static_cast<const char *>(answer.bytes), answer.reply.struct_size);
+	if (identity->size() >= sizeof(version))
+		memcpy(&(*identity)[0], &version, sizeof(version));
+	return identity->data();
+}
+
 void Connection::method(const struct packet &packet)
 {
 	const struct simmac_rpc_request *request = &packet.request;
 	IOUserClientMethodArguments arguments = {};
 	struct answer answer;
+	std::string identity;
 
 	arguments.version = kIOUserClientMethodArgumentsCurrentVersion;
 	arguments.selector = request->selector;
@@ -258,6 +355,8 @@ void Connection::method(const struct packet &packet)
 				arguments.structureOutput->getLength());
 		}
 	}
+	if (machine.mac.abi && request->selector == QUIVER_DEXT_IDENTIFY)
+		answer.bytes = of_other_version(answer, machine.mac.abi, &identity);
 	if (answer.reply.struct_size > request->struct_max) {
 		answer.reply.result = kIOReturnBadArgument;
 		answer.reply.scalars = answer.reply.struct_size = 0;
@@ -282,6 +381,7 @@ void Connection::map(const struct packet &packet)
 		answer.fd = memory->fd;
 		answer.reply.argument = memory->length;
 		answer.reply.options = options & kIOUserClientMemoryReadOnly ? kIOMapReadOnly : 0;
+		answer.reply.options |= memory->device ? SIMMAC_RPC_MAP_DEVICE : 0;
 	}
 	send(answer);
 }
@@ -301,11 +401,9 @@ void Connection::unmap(const struct packet &packet)
 
 void Connection::control(const struct packet &packet)
 {
-	std::string command(reinterpret_cast<const char *>(packet.bytes),
-			    packet.request.struct_size);
 	std::string text;
 	struct answer answer;
-	int error = machine_control(machine, command, text);
+	int error = machine_control(machine, text_of(packet), text);
 	file memory(memfd_create("answer", MFD_CLOEXEC));
 
 	if (error || memory.fd < 0 ||
@@ -317,17 +415,46 @@ void Connection::control(const struct packet &packet)
 	send(answer);
 }
 
+/* What the fake Hypervisor.framework in a client tells: that part of the kernel is there. */
+void Connection::hypervisor(const struct packet &packet)
+{
+	std::string text = text_of(packet);
+
+	if (packet.request.op == SIMMAC_RPC_TOUCHED)
+		simmac_panic("H1", "the guest touched a BAR that is mapped to be executed, at 0x%llx (%s)",
+			     static_cast<unsigned long long>(packet.request.argument), text.c_str());
+	fail(simmac_calls::fails(text.c_str()) ? kIOReturnError : kIOReturnSuccess);
+}
+
 void Connection::serve_one(const struct packet &packet)
 {
 	switch (packet.request.op) {
 	case SIMMAC_RPC_MATCH:
 		match(packet);
 		return;
+	case SIMMAC_RPC_PARENT:
+	case SIMMAC_RPC_CHILDREN:
+		relatives(packet);
+		return;
+	case SIMMAC_RPC_NAME:
+	case SIMMAC_RPC_CLASS:
+		describe(packet);
+		return;
+	case SIMMAC_RPC_PROPERTY:
+		property(packet);
+		return;
+	case SIMMAC_RPC_SYSCTL:
+		sysctl(packet);
+		return;
 	case SIMMAC_RPC_OPEN:
 		open(packet);
 		return;
 	case SIMMAC_RPC_CONTROL:
 		control(packet);
+		return;
+	case SIMMAC_RPC_HYPERVISOR:
+	case SIMMAC_RPC_TOUCHED:
+		hypervisor(packet);
 		return;
 	}
 	if (!client) {

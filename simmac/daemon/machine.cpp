@@ -88,7 +88,9 @@ static int add_unit(struct machine &machine, const std::string &spec,
 	added->pci = simmac_pci_device(added->device, static_cast<uint16_t>(bus << 8));
 	if (added->pci)
 		added->pci->ServiceState()->properties = options.properties;
-	added->personality = added->pci ? find_personality(added->device) : NULL;
+	/* One that another driver has is none of the extension's. */
+	if (added->pci && !*simmac_device_option(added->device, "driver", ""))
+		added->personality = find_personality(added->device);
 	if (added->personality)
 		start_driver(added.get());
 	machine.units.push_back(std::move(added));
@@ -99,12 +101,13 @@ int machine_start(struct machine &machine, const struct options &options)
 {
 	int error = 0;
 
+	machine.mac = options.mac;
 	for (const std::string &spec : options.devices) {
 		error = add_unit(machine, spec, options);
 		if (error)
 			break;
 	}
-	return error;
+	return error ? error : machine_build_registry(machine, options);
 }
 
 static void stop_unit(struct machine &machine, unit *unit)
@@ -137,29 +140,6 @@ void machine_free(struct machine &machine)
 	for (auto &unit : machine.units)
 		simmac_device_free(unit->device);
 	machine.units.clear();
-}
-
-static bool registered(const unit *unit)
-{
-	IOService_IVars *state;
-
-	if (!unit->driver)
-		return false;
-	state = unit->driver->ServiceState();
-	std::lock_guard<std::mutex> guard(state->lock);
-
-	return state->registered;
-}
-
-std::vector<uint64_t> machine_match(struct machine &machine, const std::string &name)
-{
-	std::vector<uint64_t> ids;
-
-	for (auto &unit : machine.units) {
-		if (registered(unit.get()) && unit->driver->ServiceState()->name == name)
-			ids.push_back(unit->driver->ServiceState()->id);
-	}
-	return ids;
 }
 
 static unit *find_unit(struct machine &machine, uint64_t id)

@@ -11,11 +11,14 @@
 
 #include <DriverKit/IOUserClient.h>
 #include <PCIDriverKit/IOPCIDevice.h>
+#include "mac.h"
+#include "registry.h"
 #include "runtime.h"
 
 struct options {
 	std::string socket, report, state;
-	std::vector<std::string> devices;
+	std::vector<std::string> devices, enclosures;
+	struct mac mac;
 	struct simmac_dart_config dart;
 	std::map<std::string, std::string> properties;	/* of each device's nub */
 };
@@ -38,6 +41,8 @@ struct leaks {
 struct machine {
 	std::mutex lock;
 	std::vector<std::unique_ptr<unit>> units;
+	struct mac mac;
+	class registry registry;
 	struct leaks leaks;
 	bool stopped = false;
 };
@@ -48,7 +53,6 @@ int machine_start(struct machine &machine, const struct options &options);
 void machine_stop(struct machine &machine);
 void machine_free(struct machine &machine);
 
-std::vector<uint64_t> machine_match(struct machine &machine, const std::string &name);
 /* A user client of the service with that id, started. */
 kern_return_t machine_open(struct machine &machine, uint64_t id, uint32_t type,
 			   std::shared_ptr<simmac_task> task, unit **unit,
@@ -60,6 +64,9 @@ void machine_close(struct machine &machine, unit *unit, IOUserClient *client);
 std::string machine_state(struct machine &machine);
 /* A line of simmacctl's; answers with text. -EINVAL: none of those known. */
 int machine_control(struct machine &machine, const std::string &command, std::string &answer);
+
+/* tree.cpp: what is in the registry of a Mac with such devices. */
+int machine_build_registry(struct machine &machine, const struct options &options);
 
 /* server.cpp: serves until SIGTERM or SIGINT. -errno when it cannot. */
 int serve(struct machine &machine, const std::string &path);

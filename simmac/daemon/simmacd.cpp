@@ -13,12 +13,14 @@
 #include "simmac/panic.h"
 
 static const char usage[] =
-	"usage: simmacd --socket PATH --device SPEC... [OPTION...]\n"
+	"usage: simmacd --socket PATH [--device SPEC]... [OPTION...]\n"
 	"  --socket PATH            where clients find it: $QUIVER_SIMMAC\n"
 	"  --device SPEC            MODEL[,name=NAME][,option=value...]\n"
 	"  --limit-bytes N          DART: bytes that can be mapped for a device; the\n"
 	"                           registry says so\n"
 	"  --limit-mappings N       DART: mappings that can be live; the same\n"
+	"  --mac KEY=VALUE[,...]    which Mac it is, and what its programs say of it\n"
+	"  --enclosure [KEY=VALUE]  one with no device in it: thunderbolt=3|4|5, pcie=off, model=TEXT\n"
 	"  --property NAME=VALUE    of each device in the registry; NAME= takes it away\n"
 	"  --base N                 DART: the lowest address of the bus that it gives\n"
 	"  --skew N                 DART: bytes by which addresses miss 2 MiB\n"
@@ -36,7 +38,7 @@ static const char usage[] =
 enum option_value {
 	OPTION_SOCKET = 1, OPTION_DEVICE, OPTION_BYTES, OPTION_MAPPINGS, OPTION_BASE, OPTION_SKEW,
 	OPTION_SEED, OPTION_SEGMENTS, OPTION_RESET, OPTION_FAIL, OPTION_DELAY, OPTION_REPORT, OPTION_STATE,
-	OPTION_STICKY, OPTION_PROPERTY, OPTION_HELP
+	OPTION_STICKY, OPTION_PROPERTY, OPTION_MAC, OPTION_ENCLOSURE, OPTION_HELP
 };
 
 static const struct option long_options[] = {
@@ -45,6 +47,8 @@ static const struct option long_options[] = {
 	{ "limit-bytes", required_argument, NULL, OPTION_BYTES },
 	{ "limit-mappings", required_argument, NULL, OPTION_MAPPINGS },
 	{ "property", required_argument, NULL, OPTION_PROPERTY },
+	{ "mac", required_argument, NULL, OPTION_MAC },
+	{ "enclosure", required_argument, NULL, OPTION_ENCLOSURE },
 	{ "base", required_argument, NULL, OPTION_BASE },
 	{ "skew", required_argument, NULL, OPTION_SKEW },
 	{ "seed", required_argument, NULL, OPTION_SEED },
@@ -152,6 +156,11 @@ static bool apply(struct options &options, int option, const char *argument)
 		return true;
 	case OPTION_PROPERTY:
 		return property(options, argument);
+	case OPTION_MAC:
+		return mac_option(options.mac, argument);
+	case OPTION_ENCLOSURE:
+		options.enclosures.push_back(argument);
+		return true;
 	case OPTION_FAIL:
 		return calls(argument, simmac_calls::fail);
 	case OPTION_DELAY:
@@ -177,7 +186,7 @@ static bool parse(int argc, char **argv, struct options &options)
 			return false;
 		}
 	}
-	return optind == argc && !options.socket.empty() && !options.devices.empty();
+	return optind == argc && !options.socket.empty();
 }
 
 static bool write_state(const std::string &path, const std::string &state)

@@ -137,6 +137,8 @@ int machine_control(struct machine &machine, const std::string &command, std::st
 	uint64_t a, b;
 
 	words >> verb;
+	if (verb == "program" && std::getline(words >> std::ws, name))
+		return mac_program(machine.mac, name, answer) ? 0 : -EINVAL;
 	if (verb == "state") {
 		answer = machine_state(machine);
 		return 0;

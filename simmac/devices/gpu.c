@@ -135,6 +135,7 @@ static void gpu_reset(struct simmac_device *device, enum simmac_reset kind)
 	}
 	for (i = 0; i < gpu->pokes.count; i++)
 		gpu_reg_write(gpu, gpu->pokes.poke[i].offset, gpu->pokes.poke[i].value);
+	gpu_interrupt_reset(gpu);
 	gpu_engine_reset(gpu);
 }
 
@@ -183,7 +184,10 @@ static void gpu_destroy(struct simmac_device *device)
 
 static bool gpu_run(struct simmac_device *device)
 {
-	return gpu_engine_run(device->state);
+	struct gpu *gpu = device->state;
+	bool told = gpu->card.has_engine && gpu_interrupt_run(gpu);
+
+	return gpu_engine_run(gpu) || told;
 }
 
 static bool gpu_dma_live(struct simmac_device *device, uint64_t iova, uint64_t length)

@@ -78,6 +78,18 @@ struct gpu_page {
 enum gpu_fault gpu_translate(struct simmac_device *device, uint64_t root, uint64_t va,
 			     struct gpu_table_cache *cache, struct gpu_page *page);
 
+/* gpu_interrupt.c: the CPU's interrupt tree. */
+
+struct gpu_mask {
+	uint32_t bits, shown;		/* shown: what its register last read as */
+};
+
+struct gpu_interrupt {
+	uint32_t pending[GPU_LEAVES_MAX];
+	struct gpu_mask leaf[GPU_LEAVES_MAX], top;
+	bool line;			/* something is told, and not cleared */
+};
+
 /* gpu_engine.c: the copy engine. */
 
 /* Moved in one turn: what stops the device waits for no more than this. */
@@ -93,6 +105,7 @@ struct gpu {
 	struct simmac_device *device;
 	struct gpu_card card;
 	struct gpu_pokes pokes;
+	struct gpu_interrupt interrupt;
 
 	bool enabled;			/* and this is what with: */
 	uint64_t ring, root;
@@ -107,6 +120,10 @@ uint32_t gpu_reg_read(const struct gpu *gpu, unsigned int offset);
 void gpu_reg_write(const struct gpu *gpu, unsigned int offset, uint32_t value);
 /* Whether it still was the old value. */
 bool gpu_reg_replace(const struct gpu *gpu, unsigned int offset, uint32_t old, uint32_t value);
+
+unsigned int gpu_interrupt_leaves(const struct gpu_card *card);
+void gpu_interrupt_reset(struct gpu *gpu);
+bool gpu_interrupt_run(struct gpu *gpu);
 
 void gpu_engine_reset(struct gpu *gpu);
 bool gpu_engine_run(struct gpu *gpu);

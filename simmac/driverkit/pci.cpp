@@ -49,6 +49,7 @@ static void interrupt(void *context, unsigned int vector)
 /* Entry 0 stands for an I/O range that cannot be had, so no index is a BAR's number [H4]. */
 static void list_memory(IOPCIDevice_IVars *ivars)
 {
+	uint32_t unassigned = simmac_device_unassigned(ivars->device);
 	unsigned int index = 0;
 
 	for (unsigned int n = SIMMAC_BARS; n-- > 0;) {
@@ -56,11 +57,12 @@ static void list_memory(IOPCIDevice_IVars *ivars)
 		uint64_t whole = (bar->size + SIMMAC_GRANULE - 1) / SIMMAC_GRANULE *
 				 SIMMAC_GRANULE;
 
-		if (!bar->size)
+		if (!bar->size || unassigned & 1u << n)
 			continue;
 		ivars->memory_of_bar[n] = ++index;
 		ivars->memory[index] = IOMemoryDescriptor::WithFile(bar->fd, whole,
 								    kIOMemoryDirectionInOut);
+		ivars->memory[index]->device = true;
 	}
 }
 
@@ -137,7 +139,7 @@ static uint32_t wrong_bar(const IOPCIDevice_IVars *ivars, unsigned int n)
 {
 	bool is_64 = ivars->device->bar[n].is_64;
 
-	if (!ivars->device->bar[n].size)
+	if (!ivars->memory_of_bar[n])
 		return 0;
 	return 0x80000000u + (n << 20) + (is_64 ? PCI_BASE_ADDRESS_SPACE_MEMORY :
 						  PCI_BASE_ADDRESS_MEM_TYPE_64);

@@ -76,6 +76,9 @@ struct IOService_IVars {
 	bool registered = false, stopped = false;
 };
 
+/* An id that no other entry of the registry has. */
+uint64_t simmac_entry_id();
+
 /*
  * Calls that cross into the extension's process run on the object's default
  * queue, at once where the caller is on it.

@@ -2,7 +2,7 @@
 #include <DriverKit/IOService.h>
 #include "runtime.h"
 
-static uint64_t next_id()
+uint64_t simmac_entry_id()
 {
 	static std::atomic<uint64_t> id{0x100000400};
 
@@ -18,7 +18,7 @@ bool IOService::init()
 		return false;
 	service = new IOService_IVars;
 	service->queue = queue;
-	service->id = next_id();
+	service->id = simmac_entry_id();
 	return true;
 }
 

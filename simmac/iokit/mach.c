@@ -187,7 +187,7 @@ static void call_out(const struct completion *message, uint32_t count)
 	void *args[16];
 
 	for (uint32_t i = 0; i < count; i++)
-		args[i] = (void *)(uintptr_t)message->content.args[i];
+		args[i] = message->content.args[i];
 	switch (count) {
 	case 0:
 		((IOAsyncCallback0)function)(refcon, result);

@@ -87,6 +87,18 @@ struct simmac_port *simmac_port_get(mach_port_t name, enum simmac_port_kind kind
 	return port;
 }
 
+bool simmac_port_any(bool (*matches)(struct simmac_port *port, const void *context),
+		     const void *context)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&table_lock);
+	for (size_t i = 0; i < table_size && !found; i++)
+		found = table[i] && matches(table[i], context);
+	pthread_mutex_unlock(&table_lock);
+	return found;
+}
+
 static void port_free(struct simmac_port *port)
 {
 	simmac_mappings_free(port);

@@ -23,6 +23,7 @@ struct simmac_port {
 	pthread_mutex_t lock;		/* one call at a time */
 	uint64_t *ids;			/* registry entries: all, or the one */
 	size_t count, next;
+	bool stale;			/* an iterator that ended early */
 	struct simmac_mapping *mappings;
 };
 
@@ -33,6 +34,10 @@ struct simmac_port *simmac_port_new(enum simmac_port_kind kind, int fd, int peer
 /* NULL: no such name, or of another kind. */
 struct simmac_port *simmac_port_get(mach_port_t name, enum simmac_port_kind kind);
 void simmac_port_put(struct simmac_port *port);
+
+/* Whether one of them is such. Called with the table locked: it looks at the port and no more. */
+bool simmac_port_any(bool (*matches)(struct simmac_port *port, const void *context),
+		     const void *context);
 
 /* The name is gone and its sockets are shut: whoever waits on them returns. */
 bool simmac_port_drop(mach_port_t name, enum simmac_port_kind kind);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* libquiver on an IOKit that answers what the test wants. */
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -62,6 +63,46 @@ static void list_of_another_ABI_is_EPROTO(void **state)
 	/* A later dext may answer with less or more, its version comes first. */
 	fake.identity_size = sizeof(uint32_t);
 	assert_int_equal(quiver_devices_list(&info, 1), -EPROTO);
+}
+
+static void a_registry_that_changes_is_walked_again(void **state)
+{
+	struct quiver_device_info info[3];
+	struct quiver_device *device;
+
+	fake.services = 3;
+	fake.restless = 3;
+	assert_int_equal(quiver_devices_list(info, 3), 3);
+	assert_int_equal(info[2].id, 0x102);
+	fake.restless = 1;
+	assert_int_equal(quiver_device_open(0x102, &device), 0);
+	quiver_device_close(device);
+	/* For ever is too long. */
+	fake.restless = UINT_MAX;
+	assert_int_equal(quiver_devices_list(info, 3), -EIO);
+	assert_int_equal(fake.objects, 0);
+}
+
+static void each_device_is_asked_for_itself(void **state)
+{
+	struct quiver_dext_identity identity;
+	struct quiver_device_info info[2];
+
+	fake.services = 2;
+	fake.identity.vendor = 0x10de;
+	fake.open_status_of_last = kIOReturnNotPermitted;
+	/* The list has who answers, */
+	assert_int_equal(quiver_devices_list(info, 2), 1);
+	/* and who does not is asked for the reason. */
+	assert_int_equal(quiver_device_identify(0x100, &identity), 0);
+	assert_int_equal(identity.vendor, 0x10de);
+	assert_int_equal(quiver_device_identify(0x101, &identity), -EPERM);
+	assert_int_equal(quiver_device_identify(0x102, &identity), -ENOENT);
+	fake.open_status_of_last = 0;
+	fake.identity.abi_version++;
+	assert_int_equal(quiver_device_identify(0x101, &identity), -EPROTO);
+	assert_int_equal(fake.connections, 0);
+	assert_int_equal(fake.objects, 0);
 }
 
 static void open_converts_each_failure(void **state)
@@ -274,6 +315,8 @@ int main(void)
 		TEST(list_without_a_dext_is_ENOENT),
 		TEST(list_counts_beyond_what_it_writes),
 		TEST(list_of_another_ABI_is_EPROTO),
+		TEST(a_registry_that_changes_is_walked_again),
+		TEST(each_device_is_asked_for_itself),
 		TEST(open_converts_each_failure),
 		TEST(open_waits_for_a_client_that_is_on_its_way_out),
 		TEST(open_refuses_ids_that_are_not_the_dexts),

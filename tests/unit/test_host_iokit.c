@@ -26,6 +26,7 @@ mach_port_t mach_task_self(void)
 
 static struct IONotificationPort *port;
 static unsigned int next_service;
+static bool stale;
 static _Alignas(64) unsigned char pending_memory[QUIVER_DEXT_PENDING_SIZE];
 
 void fake_reset(void)
@@ -114,6 +115,7 @@ kern_return_t IOServiceGetMatchingServices(mach_port_t main_port, CFDictionaryRe
 	if (!matching)
 		return kIOReturnBadArgument;
 	next_service = 0;
+	stale = fake.restless && fake.restless--;
 	fake.objects++;
 	*existing = ITERATOR;
 	return kIOReturnSuccess;
@@ -121,10 +123,15 @@ kern_return_t IOServiceGetMatchingServices(mach_port_t main_port, CFDictionaryRe
 
 io_object_t IOIteratorNext(io_iterator_t iterator)
 {
-	if (next_service == fake.services)
+	if (next_service == (stale ? fake.services / 2 : fake.services))
 		return 0;
 	fake.objects++;
 	return SERVICE + next_service++;
+}
+
+boolean_t IOIteratorIsValid(io_iterator_t iterator)
+{
+	return !stale;
 }
 
 kern_return_t IOObjectRelease(io_object_t object)
@@ -144,6 +151,8 @@ kern_return_t IOServiceOpen(io_service_t service, task_port_t task, uint32_t typ
 {
 	if (fake.open_status)
 		return fake.open_status;
+	if (fake.open_status_of_last && service == SERVICE + fake.services - 1)
+		return fake.open_status_of_last;
 	fake.connections++;
 	*connect = CONNECT;
 	return kIOReturnSuccess;

@@ -18,7 +18,8 @@ struct fake_iokit {
 	unsigned int services;			/* ids 0x100, 0x101, ... */
 	struct quiver_dext_identity identity;
 	size_t identity_size;
-	kern_return_t open_status;
+	unsigned int restless;			/* so many walks more end early: the registry changes */
+	kern_return_t open_status, open_status_of_last;
 	kern_return_t status[QUIVER_DEXT_SELECTORS];	/* answer of each selector */
 	unsigned int calls[QUIVER_DEXT_SELECTORS];
 	unsigned int claims_refused;		/* first so many: another client is on its way out */

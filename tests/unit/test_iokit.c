@@ -209,6 +209,36 @@ static void a_callout_gets_its_refcon(void **unused)
 	IONotificationPortDestroy(notify);
 }
 
+static void *arguments[3];
+
+static void called_out_with(void *refcon, IOReturn result, void **args, uint32_t count)
+{
+	assert_int_equal(result, kIOReturnNoDevice);
+	assert_int_equal(count, 3);
+	memcpy(arguments, args, sizeof(arguments));
+}
+
+/* As the kernel packs it: the result takes four bytes, and the arguments follow. */
+static void the_arguments_of_a_completion_are_packed(void **unused)
+{
+	const uint64_t sent[] = { 0x1111111122222222, 0x3333333344444444, 0x5555555566666666 };
+	struct {
+		mach_msg_header_t header;
+		uint32_t size, type;
+		uint64_t reference[8];
+		uint32_t result, args[6];
+	} message = {
+		.header = { .msgh_size = 124, .msgh_id = 53 },
+		.size = 28, .type = 150,
+		.reference = { 0, (uintptr_t)called_out_with },
+		.result = (uint32_t)kIOReturnNoDevice,
+	};
+
+	memcpy(message.args, sent, sizeof(sent));
+	IODispatchCalloutFromMessage(NULL, &message.header, NULL);
+	assert_memory_equal(arguments, sent, sizeof(sent));
+}
+
 #define THREADS	4
 #define CALLS	2000
 
@@ -318,6 +348,7 @@ int main(void)
 		cmocka_unit_test(a_full_queue_times_out),
 		cmocka_unit_test(the_end_of_a_port_wakes_its_receiver),
 		TEST(a_callout_gets_its_refcon),
+		cmocka_unit_test(the_arguments_of_a_completion_are_packed),
 		TEST(threads_get_their_own_answers),
 		TEST(closing_ends_calls_of_other_threads),
 		TEST(a_round_trip_is_timed),

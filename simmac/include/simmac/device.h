@@ -113,12 +113,18 @@ extern const struct simmac_model simmac_nvme, simmac_endpoint, simmac_gpu;
  * thread starts running. Options of every model:
  *   flr=dead	the device never comes back from an FLR [H8]; flr=ok: it does
  *   reset_ms=N	a reset takes N ms, while config reads give 0xffff0001
+ *   bars=unassigned[:MASK]	macOS gave these BARs no address (all without a mask) [H10]
+ *   thunderbolt=3|4|5	generation of its enclosure, for the registry
+ *   driver=CLASS	somebody else's driver has it
  *   config=O:B[+O:B...]	bytes B at offset O of config space, in hexadecimal,
  *		whatever the model has there
  */
 int simmac_device_new(const char *spec, const struct simmac_dart_config *dart,
 		      struct simmac_device **device);
 void simmac_device_free(struct simmac_device *device);
+
+/* The BARs, a bit each, that macOS gave no address. */
+uint32_t simmac_device_unassigned(struct simmac_device *device);
 
 /* For models. */
 int simmac_device_add_bar(struct simmac_device *device, unsigned int n, uint64_t size, bool is_64,

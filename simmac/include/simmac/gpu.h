@@ -16,6 +16,23 @@
 #define GPU_BOOT_42		0xa00
 
 /*
+ * BAR 0: interrupts to the CPU, where NVIDIA's drivers have them from Turing on
+ * (the private part of the virtual function at 0xb80000). Vector n is bit n % 32
+ * of leaf n / 32; leaf n counts for bit n / 2 of the top. A device sees memory
+ * and not accesses, so, unlike a real one, LEAF and the CLEAR registers read as
+ * 0, and vector 0 cannot be triggered.
+ */
+#define GPU_INTERRUPT		0xb80000
+#define GPU_LEAVES_MAX		16u
+#define GPU_INTERRUPT_LEAF(n)	(GPU_INTERRUPT + 0x1000 + 4 * (n))	/* 1 clears: pending */
+#define GPU_INTERRUPT_LEAF_SET(n) (GPU_INTERRUPT + 0x1200 + 4 * (n))	/* 1 sets: enabled */
+#define GPU_INTERRUPT_LEAF_CLEAR(n) (GPU_INTERRUPT + 0x1400 + 4 * (n))	/* 1 clears: enabled */
+#define GPU_INTERRUPT_TOP	(GPU_INTERRUPT + 0x1600)	/* read only: pending and enabled */
+#define GPU_INTERRUPT_TOP_SET	(GPU_INTERRUPT + 0x1608)
+#define GPU_INTERRUPT_TOP_CLEAR	(GPU_INTERRUPT + 0x1610)
+#define GPU_INTERRUPT_TRIGGER	(GPU_INTERRUPT + 0x1640)	/* a vector, which becomes pending */
+
+/*
  * BAR 0: the copy engine, in registers that NVIDIA's drivers leave alone. It
  * does nothing before GPU_ENABLE_MAGIC is written to GPU_ENABLE, which starts
  * it, anew if it runs, with GET at 0 and no fault; GPU_ENABLE then reads as

@@ -34,6 +34,7 @@ public:
 	std::shared_ptr<simmac_task> task;
 	int fd = -1;			/* not owned but by a subclass */
 	uint64_t address = 0, length = 0, direction = 0;
+	bool device = false;	/* a BAR */
 };
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The simulated Mac's IOKit, seen from a client: Apple's prototypes, as far as
- * libquiver calls them. $QUIVER_SIMMAC is the socket of the simulated Mac.
+ * libquiver and quiver(1) call them. $QUIVER_SIMMAC is the socket of the simulated Mac.
  *
  * Where it differs from a Mac: structs of more than 4096 bytes are refused with
  * kIOReturnBadArgument instead of going out of line; services appear when the
@@ -12,7 +12,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <CoreFoundation/CoreFoundation.h>
+#include <CoreFoundation/CFBase.h>
+#include <CoreFoundation/CFDictionary.h>
 #include <mach/mach.h>
 #include <IOKit/IOReturn.h>
 #include <IOKit/IOTypes.h>
@@ -38,12 +39,40 @@ void IODispatchCalloutFromMessage(void *unused, mach_msg_header_t *msg, void *re
 
 kern_return_t IOObjectRelease(io_object_t object);
 io_object_t IOIteratorNext(io_iterator_t iterator);
+/* No: the registry has changed below it, and it has ended early. */
+boolean_t IOIteratorIsValid(io_iterator_t iterator);
+kern_return_t IOObjectGetClass(io_object_t object, io_name_t className);
 
+CFMutableDictionaryRef IOServiceMatching(const char *name);
 CFMutableDictionaryRef IOServiceNameMatching(const char *name);
 /* Consumes matching. MACH_SEND_INVALID_DEST: there is no simulated Mac. */
 kern_return_t IOServiceGetMatchingServices(mach_port_t mainPort, CFDictionaryRef matching,
 					   io_iterator_t *existing);
+
+/* There is one plane. */
+#define kIOServicePlane "IOService"
+
+enum {
+	kIORegistryIterateRecursively	= 0x00000001,
+	kIORegistryIterateParents	= 0x00000002,
+};
+
 kern_return_t IORegistryEntryGetRegistryEntryID(io_registry_entry_t entry, uint64_t *entryID);
+kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name);
+kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const io_name_t plane,
+					      io_iterator_t *iterator);
+/* kIOReturnNoDevice: it has none. */
+kern_return_t IORegistryEntryGetParentEntry(io_registry_entry_t entry, const io_name_t plane,
+					    io_registry_entry_t *parent);
+/*
+ * The caller releases what they return. Of the directions to search in there is
+ * that of the parents.
+ */
+CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef key,
+					  CFAllocatorRef allocator, IOOptionBits options);
+CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const io_name_t plane,
+					  CFStringRef key, CFAllocatorRef allocator,
+					  IOOptionBits options);
 
 /*
  * Closing returns at once; the driver's Stop() follows, as it does when the

@@ -31,10 +31,10 @@ struct OSNotificationHeader64 {
 	OSAsyncReference64 reference;
 };
 
+/* The arguments follow the result at once, where they are aligned to 4 bytes only. */
 struct IOAsyncCompletionContent {
 	IOReturn result;
-	uint32_t reserved;		/* keeps the arguments aligned */
-	uint64_t args[];
+	void *args[] __attribute__((packed));
 };
 
 #endif

@@ -7,6 +7,7 @@
 #define SIMMAC_MACH_MACH_H
 
 #include <stdint.h>
+#include <mach/boolean.h>
 #include <mach/kern_return.h>
 #include <mach/message.h>
 #include <mach/port.h>

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <IOKit/IOKitLib.h>
+#include <algorithm>
+#include <sstream>
+
+#include "registry.h"
+#include "runtime.h"
+
+value value::data(const void *bytes, size_t size)
+{
+	return { SIMMAC_RPC_DATA, std::string(static_cast<const char *>(bytes), size) };
+}
+
+value value::data32(uint32_t number)
+{
+	return data(&number, sizeof(number));
+}
+
+value value::number(int64_t number)
+{
+	return { SIMMAC_RPC_NUMBER, data(&number, sizeof(number)).bytes };
+}
+
+value value::boolean(bool yes)
+{
+	return { SIMMAC_RPC_BOOLEAN, std::string(1, yes ? 1 : 0) };
+}
+
+value value::text(const std::string &text)
+{
+	return { SIMMAC_RPC_STRING, text };
+}
+
+registry::registry()
+{
+	add(NULL, "Root", "IORegistryEntry");
+}
+
+struct entry *registry::add(struct entry *parent, const std::string &name,
+			    const std::string &classes, uint64_t id)
+{
+	std::unique_ptr<struct entry> added(new struct entry);
+	std::istringstream words(classes);
+	std::string word;
+
+	added->id = id ? id : simmac_entry_id();
+	added->name = name;
+	while (std::getline(words, word, ':'))
+		added->classes.push_back(word);
+	added->parent = parent;
+	if (parent)
+		parent->children.push_back(added.get());
+	entries.push_back(std::move(added));
+	return entries.back().get();
+}
+
+const struct entry *registry::find(uint64_t id) const
+{
+	for (auto &entry : entries) {
+		if (entry->id == id)
+			return entry.get();
+	}
+	return NULL;
+}
+
+static bool is_a(const struct entry *entry, const std::string &name)
+{
+	return std::count(entry->classes.begin(), entry->classes.end(), name) > 0;
+}
+
+std::vector<uint64_t> registry::match(enum simmac_rpc_match by, const std::string &name) const
+{
+	std::vector<uint64_t> ids;
+
+	for (auto &entry : entries) {
+		if (by == SIMMAC_RPC_BY_CLASS ? is_a(entry.get(), name) : entry->name == name)
+			ids.push_back(entry->id);
+	}
+	return ids;
+}
+
+const value *registry::search(uint64_t id, const std::string &key, uint32_t options) const
+{
+	const uint32_t upwards = kIORegistryIterateRecursively | kIORegistryIterateParents;
+	const struct entry *at = find(id);
+
+	while (at) {
+		auto found = at->properties.find(key);
+
+		if (found != at->properties.end())
+			return &found->second;
+		at = options == upwards ? at->parent : NULL;
+	}
+	return NULL;
+}
