@@ -16,6 +16,11 @@ CONFIG_VIRTIO_SERIAL=y
 CONFIG_VIRTIO_RNG=y
 CONFIG_VIRTIO_9P=y
 
+# A window: quiver run --display window
+CONFIG_VIRTIO_GPU=y
+CONFIG_USB_XHCI_PCI=y
+CONFIG_USB_HID=y
+
 # QEMU's own NVMe controller is what ours is compared with. It does not link without the others:
 # ARM_VIRT refers to CXL, CXL depends on PXB, CXL and NVMe refer to SPDM.
 CONFIG_NVME_PCI=y

@@ -18,6 +18,7 @@
 #endif
 
 #include "qemu/accel.h"
+#include "qom/object.h"
 
 #ifdef QUIVER_OLD_QOM
 #define QUIVER_CLASS_CONST
@@ -29,6 +30,17 @@
 static inline bool quiver_has_accel(const char *name)
 {
     return !g_ascii_strcasecmp(current_accel_name(), name);
+}
+
+/*
+ * HVF maps all memory executable, and the first touch of a BAR that is mapped
+ * so ends the Mac [H1]. Ours, in accel/hvf, does not, and says so.
+ */
+static inline bool quiver_can_map_bars(void)
+{
+    return !quiver_has_accel("hvf") ||
+           object_property_get_bool(OBJECT(current_accel()),
+                                    "ram-device-noexec", NULL);
 }
 
 static inline void quiver_enable_lockless_io(MemoryRegion *mr)

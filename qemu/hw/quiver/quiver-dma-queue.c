@@ -4,7 +4,6 @@
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "hw/core/cpu.h"
-#include "system/tcg.h"
 #include "quiver-dma.h"
 #include "trace.h"
 
@@ -276,13 +275,12 @@ static void doorbell_locked(QuiverDma *s, QuiverQueue *queue, unsigned int index
 }
 
 /*
- * A CPU's own access under TCG, and nothing above it on the stack that counts
- * on the BQL. Other accelerators do not tell, and where they matter QEMU has
- * lockless I/O.
+ * A CPU's own access, and nothing above it on the stack that counts on the BQL.
+ * TCG tells, and HVF with our patches; others give no attributes.
  */
 static bool may_drop_bql(MemTxAttrs attrs)
 {
-    return bql_locked() && current_cpu && tcg_enabled() && !attrs.unspecified &&
+    return bql_locked() && current_cpu && !attrs.unspecified &&
            !attrs.requester_id;
 }
 

@@ -5,39 +5,38 @@
 #include "system/tcg.h"
 #include "quiver-dma.h"
 
-#ifdef CONFIG_TCG
-#include "tcg/tcg-mo.h"
-#include "tcg-target-mo.h"
-#endif
-
-/*
- * TCG makes one plain access of the host's of a plain access of the guest's,
- * keeps them in program order (its optimizer moves and drops none that touches
- * guest memory), and adds nothing for an Arm guest, whose TCG_GUEST_DEFAULT_MO
- * is 0. So loads and stores are ordered as the host orders them.
- */
-static bool tcg_has_tso(void)
+static bool tcg_enable(Error **errp)
 {
-#ifdef CONFIG_TCG
-    const int tso = TCG_MO_LD_LD | TCG_MO_LD_ST | TCG_MO_ST_ST;
-
-    return (TCG_TARGET_DEFAULT_MO & tso) == tso;
-#else
-    return false;
-#endif
-}
-
-bool quiver_dma_tso_valid(Error **errp)
-{
-    if (tcg_enabled() && tcg_has_tso()) {
+    if (quiver_dma_tso_of_tcg()) {
         return true;
     }
+    error_setg(errp, "tso=on: this host's processor does not order memory so,"
+               " and QEMU's translator does not make up for it");
+    return false;
+}
+
+/* ACTLR_EL1 of all vCPUs, by the accelerator: only it knows when they are reset [H15]. */
+static bool accel_enable(Object *accel, Error **errp)
+{
+    if (object_property_set_bool(accel, "tso", true, errp)) {
+        return true;
+    }
+    error_prepend(errp, "tso=on: ");
+    return false;
+}
+
+bool quiver_dma_tso_enable(Error **errp)
+{
+    Object *accel = OBJECT(current_accel());
+
     if (tcg_enabled()) {
-        error_setg(errp, "tso=on: this host's processor does not order memory so,"
-                   " and QEMU's translator does not make up for it");
-    } else if (quiver_has_accel("hvf")) {
-        error_setg(errp, "tso=on: nothing sets ACTLR_EL1 of the vCPUs before they"
-                   " boot yet [H15]");
+        return tcg_enable(errp);
+    }
+    if (object_property_find(accel, "tso")) {
+        return accel_enable(accel, errp);
+    }
+    if (quiver_has_accel("hvf")) {
+        error_setg(errp, "tso=on: this QEMU lacks Quiver's patches for HVF");
     } else {
         error_setg(errp, "tso=on: nothing is known of TSO with %s",
                    current_accel_name());

@@ -274,7 +274,7 @@ static void quiver_dma_realize(PCIDevice *pdev, Error **errp)
 {
     QuiverDma *s = QUIVER_DMA(pdev);
 
-    if (s->tso && !quiver_dma_tso_valid(errp)) {
+    if (s->tso && !quiver_dma_tso_enable(errp)) {
         return;
     }
     if (!memory_region_init_rom(&s->status_page, OBJECT(s), "quiver-status",

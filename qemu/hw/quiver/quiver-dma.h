@@ -93,8 +93,13 @@ static inline void quiver_count(__le64 *counter, uint64_t n)
 
 /* quiver-dma-tso.c */
 
-/* Whether vCPUs run with TSO from their first instruction, as tso=on says. */
-bool quiver_dma_tso_valid(Error **errp);
+/*
+ * Makes all vCPUs run with TSO from their first instruction, as tso=on says.
+ * Before the machine runs.
+ */
+bool quiver_dma_tso_enable(Error **errp);
+/* quiver-dma-tso-tcg.c: whether this translator keeps that order. */
+bool quiver_dma_tso_of_tcg(void);
 
 /* quiver-dma-record.c: all under the BQL */
 

@@ -63,7 +63,11 @@ static void bar_write(void *opaque, hwaddr addr, uint64_t value,
     store(bar->host + addr, value, size);
 }
 
-/* The width is the guest's; the core refuses what is not aligned. */
+/*
+ * The width is the guest's. A vCPU's access that is not aligned does not get
+ * here: TCG refuses it, and HVF as we patch it makes it an alignment fault.
+ * Without that, and for DMA of other devices, the core makes several of it.
+ */
 static const MemoryRegionOps bar_ops = {
     .read = bar_read,
     .write = bar_write,
@@ -169,6 +173,21 @@ static uint8_t bar_type(const struct quiver_dext_bar *info)
     return type;
 }
 
+static bool maps_directly(const QuiverPci *s)
+{
+    if (s->trap) {
+        return false;
+    }
+    if (!quiver_can_map_bars()) {
+        warn_report_once("quiver-pci: this QEMU lacks Quiver's patches for %s:"
+                         " each access of a BAR traps, which is slow, and one"
+                         " that is not of a single register ends QEMU",
+                         current_accel_name());
+        return false;
+    }
+    return true;
+}
+
 static void bar_register(QuiverPciBar *bar, const struct quiver_dext_bar *info)
 {
     QuiverPci *s = bar->device;
@@ -179,8 +198,7 @@ static void bar_register(QuiverPciBar *bar, const struct quiver_dext_bar *info)
     memory_region_init_io(&bar->trapped, OBJECT(s), &bar_ops, bar, trapped,
                           bar->length);
     memory_region_add_subregion_overlap(&bar->container, 0, &bar->trapped, -2);
-    /* Unpatched, HVF would map it executable [H1]. */
-    if (!s->trap && !quiver_has_accel("hvf")) {
+    if (maps_directly(s)) {
         add_all_direct(bar);
     }
     pci_register_bar(PCI_DEVICE(s), bar->index, bar_type(info), &bar->container);
