@@ -12,18 +12,19 @@ LANES := 6.1 6.12 newest debug
 NVIDIA_LANES := 6.1 6.12
 ARGS ?=
 
-.PHONY: help setup host qemu kernels guest image build all run test soak fuzz check refresh clean clean-cache
+.PHONY: help setup host qemu kernels guest image build all run test soak fuzz check mac refresh clean clean-cache
 
 help:
 	@echo 'make run            install what is missing, build, boot a VM with passed-through devices'
 	@echo 'make run ARGS=--shell   the same, and leave a shell in the guest'
-	@echo 'make test           build everything and run every test'
+	@echo 'make test           build everything and run every test; ARGS=--long: also those that repeat most of others'
 	@echo 'make soak           10,000 loads of traces in one fragmenting address space: minutes to an hour'
 	@echo 'make fuzz           fuzz the window planner; for how long: ARGS=SECONDS'
 	@echo 'make check          static checks: scripts, spelling, licences'
 	@echo 'make build          what "make run" needs: host side, QEMU, one kernel, guest module, images'
 	@echo 'make all            what "make test" needs: the same for all kernels'
 	@echo 'make setup          install the Debian packages that the build uses'
+	@echo 'make mac            on a Mac: build app, extension, QEMU and quiver (docs/mac.rst); ARGS=--dry-run shows how'
 	@echo 'make refresh        fetch the kernels and the guest image anew, in their newest versions'
 	@echo 'make clean          remove build/'
 	@echo 'make clean-cache    remove the cache as well (make run brings it back; needs the network)'
@@ -55,6 +56,7 @@ all: build kernels
 	@for lane in $(LANES); do scripts/module $$lane && \
 		scripts/initrd $$lane build/guest/$$lane/base.gz || exit 1; done
 	@for lane in $(NVIDIA_LANES); do scripts/nvidia $$lane >/dev/null || [ $$? -eq 77 ] || exit 1; done
+	@scripts/image >/dev/null || [ $$? -eq 77 ]
 
 run: build
 	@scripts/run $(ARGS)
@@ -71,9 +73,13 @@ fuzz: host
 check: setup
 	@scripts/check
 
+mac:
+	@scripts/mac $(ARGS)
+
 refresh: setup
 	@for lane in $(LANES); do QUIVER_REFRESH=1 scripts/kernel $$lane >/dev/null || exit 1; done
 	@QUIVER_REFRESH=1 scripts/rootfs >/dev/null
+	@QUIVER_REFRESH=1 scripts/image >/dev/null || [ $$? -eq 77 ]
 	@for lane in $(NVIDIA_LANES); do QUIVER_REFRESH=1 scripts/nvidia --packages $$lane || [ $$? -eq 77 ] || exit 1; done
 
 clean:
