@@ -14,14 +14,18 @@ enum quiver_exit {
 	QUIVER_EXIT_DEVICE	= 3,	/* no device, not that one, or not for us */
 	QUIVER_EXIT_SIMULATION	= 4,	/* the simulated Mac panicked, or something was left on it */
 	QUIVER_EXIT_SETUP	= 5,	/* what is needed is not there, a program or a file */
-	QUIVER_EXIT_TRACE	= 6	/* a trace is wrong, or was not recorded whole */
+	QUIVER_EXIT_TRACE	= 6,	/* a trace is wrong, or was not recorded whole */
+	QUIVER_EXIT_CHECK	= 7	/* a stage of probe failed, or doctor found what keeps a VM from running */
 };
 
 int quiver_list_main(int argc, char **argv);
+int quiver_doctor_main(int argc, char **argv);
 int quiver_run_main(int argc, char **argv);
+int quiver_probe_main(int argc, char **argv);
 int quiver_bench_main(int argc, char **argv);
 int quiver_quirks_main(int argc, char **argv);
 int quiver_trace_main(int argc, char **argv);
+int quiver_image_main(int argc, char **argv);
 
 /* "quiver: text" on standard error. */
 void quiver_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

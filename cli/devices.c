@@ -3,11 +3,15 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "platform.h"
+#include "quiver/mac.h"
+#include "run/folder.h"
 #include "sim.h"
 #include "spec.h"
 
@@ -133,10 +137,37 @@ static bool matches(const struct quiver_device_info *info, const char *spec)
 	return parse_id(spec, &id) && info->id == id;
 }
 
+/* The obstacle, and who has the device if that can be known. */
+static char *describe_obstacle(const struct quiver_device_info *info, const char *obstacle)
+{
+	uint32_t state = info->identity.state;
+	json_t *holder = NULL;
+	char *text;
+
+	if (state == QUIVER_DEXT_CLAIMED || state == QUIVER_DEXT_LIVE)
+		holder = quiver_folder_holder(info->id);
+	if (!holder)
+		return quiver_text("%s", obstacle);
+	text = quiver_text("%s by 'quiver run', process %" JSON_INTEGER_FORMAT, obstacle,
+			   json_integer_value(json_object_get(holder, "pid")));
+	json_decref(holder);
+	return text;
+}
+
+static void complain_of_device(const char *spec, const struct quiver_device_info *info,
+			       const char *obstacle)
+{
+	char *text = describe_obstacle(info, obstacle);
+
+	quiver_error("device %s: %s", spec, text);
+	free(text);
+}
+
 /* Takes the one that spec names out of devices. */
 static int take(struct quiver_devices *devices, bool *taken, const char *spec,
 		struct quiver_device_info *out)
 {
+	const struct quiver_device_info *last = NULL;
 	const char *obstacle = NULL;
 
 	for (size_t i = 0; i < devices->count; i++) {
@@ -144,14 +175,15 @@ static int take(struct quiver_devices *devices, bool *taken, const char *spec,
 			continue;
 		obstacle = taken[i] ? "named more often than it is there" :
 				      quiver_device_obstacle(&devices->info[i]);
+		last = &devices->info[i];
 		if (obstacle)
 			continue;
 		taken[i] = true;
 		*out = devices->info[i];
 		return QUIVER_EXIT_OK;
 	}
-	if (obstacle)
-		quiver_error("device %s: %s", spec, obstacle);
+	if (last)
+		complain_of_device(spec, last, obstacle);
 	else
 		quiver_error("there is no device %s ('quiver list' shows those that are)", spec);
 	return QUIVER_EXIT_DEVICE;
@@ -160,15 +192,28 @@ static int take(struct quiver_devices *devices, bool *taken, const char *spec,
 static int keep_claimable(struct quiver_devices *devices)
 {
 	size_t kept = 0;
+	char id[24];
 
 	for (size_t i = 0; i < devices->count; i++)
 		if (!quiver_device_obstacle(&devices->info[i]))
+			kept++;
+	for (size_t i = 0; !kept && i < devices->count; i++) {
+		snprintf(id, sizeof(id), "0x%" PRIx64, devices->info[i].id);
+		complain_of_device(id, &devices->info[i], quiver_device_obstacle(&devices->info[i]));
+	}
+	if (!kept) {
+		quiver_error("no device is free");
+		return QUIVER_EXIT_DEVICE;
+	}
+	for (size_t i = kept = 0; i < devices->count; i++)
+		if (!quiver_device_obstacle(&devices->info[i]))
 			devices->info[kept++] = devices->info[i];
 	devices->count = kept;
-	if (kept)
+	devices->thunderbolt = calloc(kept, sizeof(*devices->thunderbolt));
+	if (devices->thunderbolt)
 		return QUIVER_EXIT_OK;
-	quiver_error("no device is free ('quiver list' says why)");
-	return QUIVER_EXIT_DEVICE;
+	quiver_error("out of memory");
+	return QUIVER_EXIT_SETUP;
 }
 
 static int take_all(struct quiver_devices *devices, bool *taken, const struct quiver_words *specs,
@@ -186,14 +231,32 @@ static int take_all(struct quiver_devices *devices, bool *taken, const struct qu
 	return status;
 }
 
-int quiver_devices_select(struct quiver_devices *devices, const struct quiver_words *specs)
+/* What the user said of a link goes before what the Mac says of it. */
+static void fill_links(struct quiver_devices *devices)
+{
+	struct quiver_mac_pci *pci = NULL, *grown;
+	int room = 0, count;
+
+	while ((count = quiver_mac_pci_list(pci, (size_t)room)) > room) {
+		grown = realloc(pci, (size_t)count * sizeof(*pci));
+		if (!grown)
+			break;
+		pci = grown;
+		room = count;
+	}
+	for (size_t i = 0; i < devices->count; i++)
+		for (int n = 0; n < count && n < room; n++)
+			if (pci[n].service == devices->info[i].id && !devices->thunderbolt[i])
+				devices->thunderbolt[i] = pci[n].thunderbolt;
+	free(pci);
+}
+
+static int select_named(struct quiver_devices *devices, const struct quiver_words *specs)
 {
 	struct quiver_devices chosen = { 0 };
 	bool *taken;
 	int status = QUIVER_EXIT_SETUP;
 
-	if (!specs->count)
-		return keep_claimable(devices);
 	chosen.info = calloc(specs->count, sizeof(*chosen.info));
 	chosen.thunderbolt = calloc(specs->count, sizeof(*chosen.thunderbolt));
 	taken = calloc(devices->count, sizeof(*taken));
@@ -208,5 +271,14 @@ int quiver_devices_select(struct quiver_devices *devices, const struct quiver_wo
 	}
 	quiver_devices_free(devices);
 	*devices = chosen;
+	return status;
+}
+
+int quiver_devices_select(struct quiver_devices *devices, const struct quiver_words *specs)
+{
+	int status = specs->count ? select_named(devices, specs) : keep_claimable(devices);
+
+	if (!status)
+		fill_links(devices);
 	return status;
 }

@@ -27,8 +27,9 @@ const char *quiver_device_address(const struct quiver_device_info *info, char *t
 /*
  * Keeps those that the specs name, in that order: an id, or VVVV:DDDD, which
  * takes the first that is claimable and not yet taken; all that are claimable
- * without specs. The specs are ones that quiver_spec_parse() takes. Says what is
- * wrong and returns an enum quiver_exit.
+ * without specs. The specs are ones that quiver_spec_parse() takes; where one says
+ * nothing of the link, what the Mac knows of it holds [H13]. Says what is wrong,
+ * with who has a device as far as that is known, and returns an enum quiver_exit.
  */
 int quiver_devices_select(struct quiver_devices *devices, const struct quiver_words *specs);
 

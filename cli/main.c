@@ -13,7 +13,10 @@ static const struct {
 } commands[] = {
 #ifdef QUIVER_WITH_HOST
 	{ "list", quiver_list_main, "show the devices that can be passed through" },
+	{ "doctor", quiver_doctor_main, "say what would keep a VM from running, and how to mend it" },
+	{ "probe", quiver_probe_main, "bring a device up, stage by stage" },
 	{ "run", quiver_run_main, "start a VM with devices passed through" },
+	{ "image", quiver_image_main, "build and keep guests to run" },
 #endif
 	{ "bench", quiver_bench_main, "measure Quiver's own part of a map" },
 	{ "quirks", quiver_quirks_main, "show what quiver.ko mends in this guest" },

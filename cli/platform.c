@@ -36,6 +36,11 @@ static char *own_path(void)
 }
 #endif
 
+char *quiver_platform_program(void)
+{
+	return own_path();
+}
+
 char *quiver_platform_folder(void)
 {
 	char *path = own_path();
@@ -45,6 +50,20 @@ char *quiver_platform_folder(void)
 		*slash = '\0';
 	return path;
 }
+
+#ifdef __APPLE__
+const char *quiver_platform_tools(void)
+{
+	return "/usr/bin:/usr/sbin:/bin:/sbin";
+}
+#else
+const char *quiver_platform_tools(void)
+{
+	const char *path = getenv("PATH");
+
+	return path ? path : "";
+}
+#endif
 
 void quiver_platform_die_with_parent(int signal)
 {

@@ -15,43 +15,47 @@ static const int taken[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD,
 
 #define TAKEN (sizeof(taken) / sizeof(taken[0]))
 
-static sigset_t before;
+static sigset_t before, ours;
 static bool blocked;
 
 static void ignore(int signal)
 {
 }
 
-static void fill_set(sigset_t *set)
+/* Who started us wants us to go on: nohup(1), or a shell that has us in the background. */
+static bool is_unwanted(int signal)
 {
-	sigemptyset(set);
-	for (size_t i = 0; i < TAKEN; i++)
-		sigaddset(set, taken[i]);
+	struct sigaction action;
+
+	if (signal != SIGINT && signal != SIGTERM && signal != SIGHUP && signal != SIGQUIT)
+		return false;
+	return !sigaction(signal, NULL, &action) && action.sa_handler == SIG_IGN;
 }
 
 void quiver_signals_block(void)
 {
 	struct sigaction action = { .sa_handler = ignore };
-	sigset_t set;
 
 	if (blocked)
 		return;
-	/* A blocked signal whose action is to be ignored may be lost. */
-	for (size_t i = 0; i < TAKEN; i++)
+	sigemptyset(&ours);
+	for (size_t i = 0; i < TAKEN; i++) {
+		if (is_unwanted(taken[i]))
+			continue;
+		/* A blocked signal whose action is to be ignored may be lost. */
 		sigaction(taken[i], &action, NULL);
-	fill_set(&set);
-	sigprocmask(SIG_BLOCK, &set, &before);
+		sigaddset(&ours, taken[i]);
+	}
+	sigprocmask(SIG_BLOCK, &ours, &before);
 	blocked = true;
 }
 
 int quiver_signals_wait(unsigned int seconds)
 {
-	sigset_t set;
 	int signal;
 
-	fill_set(&set);
 	alarm(seconds);
-	while (sigwait(&set, &signal))
+	while (sigwait(&ours, &signal))
 		;
 	alarm(0);
 	return signal;
@@ -61,10 +65,14 @@ int quiver_signals_wait(unsigned int seconds)
 static void become(char *const argv[], const struct quiver_child_setup *setup, pid_t parent,
 		   int report)
 {
+	pid_t self = getpid();
 	int error;
 
-	/* The parent may have died before this was asked for. */
-	quiver_platform_die_with_parent(SIGKILL);
+	if (!setup->keeper)
+		quiver_platform_die_with_parent(SIGKILL);
+	else if (write(setup->keeper, &self, sizeof(self)) != sizeof(self))
+		_exit(127);
+	/* The parent may have died before this was asked for, or told. */
 	if (getppid() != parent)
 		_exit(127);
 	if (setup->own_group)
@@ -75,6 +83,13 @@ static void become(char *const argv[], const struct quiver_child_setup *setup, p
 		dup2(setup->out, STDOUT_FILENO);
 	if (setup->err >= 0)
 		dup2(setup->err, STDERR_FILENO);
+	if (setup->deaf) {
+		sigaddset(&before, SIGINT);
+		sigaddset(&before, SIGHUP);
+		sigaddset(&before, SIGQUIT);
+	}
+	if (setup->deaf_to_end)
+		sigaddset(&before, SIGTERM);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	execvp(argv[0], argv);
 	error = errno;

@@ -20,11 +20,15 @@ struct quiver_child_setup {
 	int in;				/* its standard input; 0: ours */
 	int out, err;			/* its standard output and error; -1: ours */
 	bool own_group;			/* the terminal's signals are not for it */
+	bool deaf;			/* nor are these, though it has the terminal: SIGINT, SIGHUP, SIGQUIT */
+	bool deaf_to_end;		/* SIGTERM neither: it is ended in another way */
+	int keeper;			/* gets its pid before it is anything, and sees to its end; 0: nobody does */
 };
 
 /*
- * Blocks SIGINT, SIGTERM, SIGHUP, SIGCHLD and SIGALRM, for good. To be called
- * before a child starts.
+ * Blocks SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD and SIGALRM, for
+ * good; of the first four those that were not to be heard at our start, as
+ * nohup(1) leaves SIGHUP, stay so. To be called before a child starts.
  */
 void quiver_signals_block(void);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* quiver run */
-#include <getopt.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
@@ -14,160 +15,32 @@
 
 #include "cli.h"
 #include "devices.h"
+#include "names.h"
 #include "process.h"
+#include "run/folder.h"
+#include "run/keeper.h"
+#include "run/note.h"
+#include "run/options.h"
+#include "run/plan.h"
+#include "run/stop.h"
 #include "sim.h"
-#include "spec.h"
 #include "vm.h"
 
-/* How long QEMU may take to end when it is asked to. */
-#define PATIENCE 10
+/* How long QEMU may take to end when nobody is left to see it. */
+#define ORPHAN_SECONDS 10
 
 struct run {
-	struct quiver_vm vm;
-	struct quiver_sim_options sim_options;
+	struct quiver_run_options options;
 	struct quiver_sim sim;
 	struct quiver_devices devices;
+	struct quiver_plan plan;
 	struct quiver_words command;
+	struct quiver_folder folder;
+	struct quiver_keeper keeper;
 	struct quiver_child qemu;
-	bool dry_run, json, help;
-	int ended_by;			/* a signal that we got, or 0 */
-	double ended_at, seconds;
+	struct quiver_stop stop;
+	double seconds;
 };
-
-enum { OPTION_KERNEL = 0x100, OPTION_INITRD, OPTION_APPEND, OPTION_DISK, OPTION_MEMORY,
-       OPTION_CPUS, OPTION_QEMU, OPTION_QEMU_ARG, OPTION_TRAP, OPTION_TSO, OPTION_SERIAL,
-       OPTION_CONSOLE, OPTION_DRY_RUN, OPTION_JSON, OPTION_DEVICE };
-
-static const struct option known[] = {
-	{ "device", required_argument, NULL, OPTION_DEVICE },
-	{ "kernel", required_argument, NULL, OPTION_KERNEL },
-	{ "initrd", required_argument, NULL, OPTION_INITRD },
-	{ "append", required_argument, NULL, OPTION_APPEND },
-	{ "disk", required_argument, NULL, OPTION_DISK },
-	{ "memory", required_argument, NULL, OPTION_MEMORY },
-	{ "cpus", required_argument, NULL, OPTION_CPUS },
-	{ "qemu", required_argument, NULL, OPTION_QEMU },
-	{ "qemu-arg", required_argument, NULL, OPTION_QEMU_ARG },
-	{ "trap", no_argument, NULL, OPTION_TRAP },
-	{ "tso", no_argument, NULL, OPTION_TSO },
-	{ "serial", required_argument, NULL, OPTION_SERIAL },
-	{ "console", no_argument, NULL, OPTION_CONSOLE },
-	{ "shell", no_argument, NULL, OPTION_CONSOLE },
-	{ "dry-run", no_argument, NULL, OPTION_DRY_RUN },
-	{ "json", no_argument, NULL, OPTION_JSON },
-	{ "help", no_argument, NULL, 'h' },
-	QUIVER_SIM_OPTIONS,
-	{ 0 },
-};
-
-static void help(void)
-{
-	puts("Usage: quiver run [OPTION]...\n"
-	     "Start a VM with devices passed through, and wait for its end.\n\n"
-	     "  --device SPEC[,thunderbolt=3|4|5]\n"
-	     "                      an id of 'quiver list', or VVVV:DDDD, and what its enclosure is\n"
-	     "                      connected by; may be repeated (default: every device that is free)\n"
-	     "  --kernel FILE, --initrd FILE, --append TEXT\n"
-	     "                      boot a Linux kernel\n"
-	     "  --disk FILE[,ro]    a virtio disk; may be repeated\n"
-	     "  --memory SIZE       default 2G\n"
-	     "  --cpus N            default 2\n"
-	     "  --serial FILE|stdio the guest's serial console (default: stdio)\n"
-	     "  --console, --shell  the same on this terminal, keys included; Ctrl-A x ends the VM\n"
-	     "  --tso               the guest's processors order memory as x86 does\n"
-	     "  --trap              QEMU sees every access to a BAR: slow, for tracing\n"
-	     "  --qemu PATH         default: $QUIVER_QEMU, or qemu-system-aarch64\n"
-	     "  --qemu-arg ARG      one argument of QEMU; may be repeated\n"
-	     "  --dry-run           print QEMU's command, and do not start it\n"
-	     "  --json              one object on standard output when the VM has ended\n"
-	     QUIVER_SIM_HELP);
-}
-
-static bool set_option(struct run *run, int code)
-{
-	struct quiver_vm *vm = &run->vm;
-	const struct {
-		int code;
-		const char **text;
-		struct quiver_words *words;
-		bool *flag;
-	} options[] = {
-		{ OPTION_KERNEL, .text = &vm->kernel },
-		{ OPTION_INITRD, .text = &vm->initrd },
-		{ OPTION_APPEND, .text = &vm->append },
-		{ OPTION_MEMORY, .text = &vm->memory },
-		{ OPTION_CPUS, .text = &vm->cpus },
-		{ OPTION_QEMU, .text = &vm->qemu },
-		{ OPTION_SERIAL, .text = &vm->serial },
-		{ OPTION_DEVICE, .words = &vm->devices },
-		{ OPTION_DISK, .words = &vm->disks },
-		{ OPTION_QEMU_ARG, .words = &vm->extra },
-		{ OPTION_TRAP, .flag = &vm->trap },
-		{ OPTION_TSO, .flag = &vm->tso },
-		{ OPTION_CONSOLE, .flag = &vm->console },
-		{ OPTION_DRY_RUN, .flag = &run->dry_run },
-		{ OPTION_JSON, .flag = &run->json },
-		{ 'h', .flag = &run->help },
-	};
-
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		if (options[i].code != code)
-			continue;
-		if (options[i].text)
-			*options[i].text = optarg;
-		else if (options[i].words)
-			quiver_words_add(options[i].words, "%s", optarg);
-		else
-			*options[i].flag = true;
-		return true;
-	}
-	return quiver_sim_option(&run->sim_options, code, optarg);
-}
-
-static int check_devices(const struct quiver_words *devices)
-{
-	struct quiver_spec spec;
-
-	for (size_t i = 0; i < devices->count; i++) {
-		if (!quiver_spec_parse(devices->word[i], &spec))
-			return quiver_usage_error("run: --device wants ID or VVVV:DDDD, and perhaps"
-						  " ,thunderbolt=3, 4 or 5, not '%s'",
-						  devices->word[i]);
-		free(spec.name);
-	}
-	return QUIVER_EXIT_OK;
-}
-
-static int check_options(const struct run *run)
-{
-	int status = check_devices(&run->vm.devices);
-
-	if (status)
-		return status;
-	if (run->vm.console && run->vm.serial)
-		return quiver_usage_error("run: --console and --serial exclude each other");
-	if (run->vm.console && run->json)
-		return quiver_usage_error("run: --console and --json exclude each other");
-	if ((run->vm.initrd || run->vm.append) && !run->vm.kernel)
-		return quiver_usage_error("run: --initrd and --append need --kernel");
-	if (run->vm.cpus && strtol(run->vm.cpus, NULL, 10) < 1)
-		return quiver_usage_error("run: --cpus wants a number, not '%s'", run->vm.cpus);
-	return quiver_sim_options_check(&run->sim_options);
-}
-
-static int parse(struct run *run, int argc, char **argv)
-{
-	int code;
-
-	opterr = 0;
-	while ((code = getopt_long(argc, argv, "+:h", known, NULL)) != -1)
-		if (!set_option(run, code))
-			return quiver_usage_error(code == ':' ? "run: '%s' wants a value" :
-							"run: what is '%s'?", argv[optind - 1]);
-	if (optind < argc)
-		return quiver_usage_error("run: what is '%s'?", argv[optind]);
-	return check_options(run);
-}
 
 static double now(void)
 {
@@ -177,67 +50,189 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/*
- * Asks QEMU to end; the second time, or when patience is out, it has to. Who
- * signals both a process and its group, as timeout(1) does, means it once.
- */
-static void end_qemu(struct run *run, int signal)
+/* --- what is said before it starts --- */
+
+static void say_devices(const struct quiver_devices *devices)
 {
-	if (!run->ended_by) {
-		run->ended_by = signal;
-		run->ended_at = now();
-		quiver_child_signal(&run->qemu, SIGTERM);
-	} else if (signal == SIGALRM || now() - run->ended_at >= 1) {
-		quiver_child_signal(&run->qemu, SIGKILL);
+	struct quiver_names names;
+	char name[128];
+
+	quiver_names_open(&names);
+	for (size_t i = 0; i < devices->count; i++) {
+		const struct quiver_dext_identity *identity = &devices->info[i].identity;
+		unsigned int generation = devices->thunderbolt[i];
+		char *link = generation ? quiver_text(", Thunderbolt %u", generation) :
+					  quiver_text("%s", "");
+
+		quiver_note("passing through 0x%" PRIx64 " (%04x:%04x, %s%s)", devices->info[i].id,
+			    identity->vendor, identity->device,
+			    quiver_name_device(&names, identity, name, sizeof(name)), link);
+		free(link);
 	}
+	quiver_names_close(&names);
 }
 
-static void wait_for_qemu(struct run *run)
+static void say_ssh(const struct quiver_plan *plan)
 {
-	while (quiver_child_poll(&run->qemu)) {
-		int signal = quiver_signals_wait(run->ended_by ? PATIENCE : 0);
+	if (plan->vm.ssh_port && plan->has_image)
+		quiver_note("ssh -p %u %s@127.0.0.1 reaches the guest", plan->vm.ssh_port,
+			    plan->image.user);
+	else if (plan->vm.ssh_port)
+		quiver_note("port %u of 127.0.0.1 is the guest's ssh", plan->vm.ssh_port);
+}
 
-		if (signal != SIGCHLD)
-			end_qemu(run, signal);
-		/* Without its Mac QEMU has nothing left to do, and no Mac ends it in order. */
-		else if (!quiver_sim_running(&run->sim))
-			quiver_child_signal(&run->qemu, SIGKILL);
+/* --- QEMU --- */
+
+static json_t *ids_json(const struct quiver_devices *devices)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < devices->count; i++) {
+		char *id = quiver_text("0x%" PRIx64, devices->info[i].id);
+
+		json_array_append_new(array, json_string(id));
+		free(id);
 	}
+	return array;
+}
+
+static int make_folder(struct run *run)
+{
+	json_t *record;
+	int status = quiver_folder_make(&run->folder);
+
+	if (status)
+		return status;
+	record = json_pack("{s:i s:o}", "pid", (int)getpid(), "devices", ids_json(&run->devices));
+	status = quiver_folder_record(&run->folder, record);
+	json_decref(record);
+	run->plan.vm.socket = run->folder.socket;
+	run->stop.socket = run->folder.socket;
+	return status;
+}
+
+/* Whether QEMU may want to read from it: only who is in its foreground group can. */
+static bool wants_terminal(const struct run *run)
+{
+	return isatty(STDIN_FILENO) && (run->plan.vm.console || run->plan.vm.extra->count ||
+					!strcmp(run->plan.vm.serial, "stdio"));
+}
+
+static int start_qemu(struct run *run)
+{
+	/*
+	 * With --json standard output is for the object alone. Signals of a terminal
+	 * and of a group are ours, Ctrl-C first of all: QEMU would go at once, and
+	 * leave the guest's driver no time to stop the device.
+	 */
+	bool terminal = wants_terminal(run);
+	struct quiver_child_setup setup = {
+		.out = run->options.json ? STDERR_FILENO : -1, .err = -1,
+		.own_group = !terminal, .deaf = true, .deaf_to_end = terminal,
+	};
+	int error = quiver_keeper_start(&run->keeper, ORPHAN_SECONDS, &run->folder);
+
+	if (error) {
+		quiver_error("cannot start a process: %s", strerror(-error));
+		return QUIVER_EXIT_SETUP;
+	}
+	setup.keeper = run->keeper.ours[1];
+	error = quiver_child_start(&run->qemu, run->command.word, &setup);
+	if (!error)
+		return QUIVER_EXIT_OK;
+	quiver_error("cannot start %s: %s", run->command.word[0], strerror(-error));
+	return QUIVER_EXIT_SETUP;
 }
 
 static int vm_status(const struct run *run)
 {
-	if (run->ended_by)
-		return 128 + run->ended_by;
+	if (run->stop.signal)
+		return 128 + run->stop.signal;
 	if (WIFEXITED(run->qemu.status) && !WEXITSTATUS(run->qemu.status))
 		return QUIVER_EXIT_OK;
 	quiver_error("the VM failed: QEMU %s", quiver_child_describe(&run->qemu));
 	return QUIVER_EXIT_VM;
 }
 
+/* QEMU gives the terminal back as it found it, unless it was killed. */
+struct terminal {
+	bool known;
+	struct termios settings;
+	int flags;			/* of the open file: whoever has it has them */
+};
+
+/* In the background it is set as somebody else wants it, and is theirs to set. */
+static bool in_foreground(void)
+{
+	return tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
+static void save_terminal(struct terminal *terminal, bool wanted)
+{
+	terminal->known = wanted && in_foreground() &&
+			  !tcgetattr(STDIN_FILENO, &terminal->settings);
+	terminal->flags = terminal->known ? fcntl(STDIN_FILENO, F_GETFL) : -1;
+}
+
+static void restore_terminal(const struct terminal *terminal)
+{
+	if (!terminal->known || !in_foreground())
+		return;
+	tcsetattr(STDIN_FILENO, TCSANOW, &terminal->settings);
+	if (terminal->flags >= 0)
+		fcntl(STDIN_FILENO, F_SETFL, terminal->flags);
+}
+
+static int run_qemu(struct run *run)
+{
+	struct terminal terminal;
+	double begin = now();
+	int status;
+
+	save_terminal(&terminal, wants_terminal(run));
+	status = start_qemu(run);
+	if (!status) {
+		quiver_stop_wait(&run->stop, &run->qemu, &run->sim);
+		status = vm_status(run);
+	}
+	run->seconds = now() - begin;
+	quiver_keeper_close(&run->keeper);
+	restore_terminal(&terminal);
+	if (run->stop.signal)
+		quiver_note("the VM has ended");
+	return status;
+}
+
 static int start(struct run *run)
 {
-	/* With --json standard output is for the object alone. */
-	const struct quiver_child_setup setup = { .out = run->json ? STDERR_FILENO : -1, .err = -1 };
-	struct termios terminal;
-	/* From the background it is not ours to set. */
-	bool has_terminal = run->vm.console && tcgetpgrp(STDIN_FILENO) == getpgrp() &&
-			    !tcgetattr(STDIN_FILENO, &terminal);
-	double begin = now();
-	int error;
+	int status;
 
+	/* From here on there is something to be cleared away. */
 	quiver_signals_block();
-	error = quiver_child_start(&run->qemu, run->command.word, &setup);
-	if (error) {
-		quiver_error("cannot start %s: %s", run->command.word[0], strerror(-error));
-		return QUIVER_EXIT_SETUP;
+	run->stop.grace = run->plan.grace;
+	status = quiver_plan_lock(&run->plan);
+	if (!status)
+		status = make_folder(run);
+	if (!status) {
+		quiver_vm_command(&run->plan.vm, &run->devices, &run->command);
+		say_ssh(&run->plan);
+		status = run_qemu(run);
 	}
-	wait_for_qemu(run);
-	run->seconds = now() - begin;
-	/* QEMU gives the terminal back as it found it, unless it was killed. */
-	if (has_terminal)
-		tcsetattr(STDIN_FILENO, TCSANOW, &terminal);
-	return vm_status(run);
+	quiver_folder_remove(&run->folder);
+	return status;
+}
+
+static int print_command(struct run *run)
+{
+	char *line;
+
+	quiver_vm_command(&run->plan.vm, &run->devices, &run->command);
+	if (run->options.json)
+		return QUIVER_EXIT_OK;
+	line = quiver_words_quote(&run->command);
+	puts(line);
+	free(line);
+	return QUIVER_EXIT_OK;
 }
 
 static int run_vm(struct run *run)
@@ -245,20 +240,16 @@ static int run_vm(struct run *run)
 	int status = quiver_devices_load(&run->devices);
 
 	if (!status)
-		status = quiver_devices_select(&run->devices, &run->vm.devices);
+		status = quiver_devices_select(&run->devices, &run->options.devices);
+	if (!status)
+		status = quiver_plan_make(&run->plan, &run->options);
 	if (status)
 		return status;
-	quiver_vm_command(&run->vm, &run->devices, &run->command);
-	if (!run->dry_run)
-		return start(run);
-	if (!run->json) {
-		char *line = quiver_words_quote(&run->command);
-
-		puts(line);
-		free(line);
-	}
-	return QUIVER_EXIT_OK;
+	say_devices(&run->devices);
+	return run->options.dry_run ? print_command(run) : start(run);
 }
+
+/* --- --json --- */
 
 static json_t *words_json(const struct quiver_words *words)
 {
@@ -269,6 +260,11 @@ static json_t *words_json(const struct quiver_words *words)
 	return array;
 }
 
+static json_t *number_or_null(unsigned int number)
+{
+	return number ? json_integer(number) : json_null();
+}
+
 static json_t *devices_json(const struct quiver_devices *devices)
 {
 	json_t *array = json_array();
@@ -276,10 +272,12 @@ static json_t *devices_json(const struct quiver_devices *devices)
 	for (size_t i = 0; i < devices->count; i++) {
 		const struct quiver_dext_identity *identity = &devices->info[i].identity;
 		char *id = quiver_text("0x%" PRIx64, devices->info[i].id);
+		unsigned int link = devices->thunderbolt ? devices->thunderbolt[i] : 0;
 
-		json_array_append_new(array, json_pack("{s:s s:i s:i}", "id", id, "vendor",
+		json_array_append_new(array, json_pack("{s:s s:i s:i s:o}", "id", id, "vendor",
 						       identity->vendor, "device",
-						       identity->device));
+						       identity->device, "thunderbolt",
+						       number_or_null(link)));
 		free(id);
 	}
 	return array;
@@ -292,17 +290,19 @@ static json_t *qemu_json(const struct run *run)
 
 	if (!run->qemu.pid)
 		return json_null();
-	return json_pack("{s:o s:o s:f}",
+	return json_pack("{s:o s:o s:s? s:f}",
 			 "exit", WIFEXITED(status) ? json_integer(WEXITSTATUS(status)) : json_null(),
 			 "signal", WIFSIGNALED(status) ? json_integer(WTERMSIG(status)) : json_null(),
+			 "stopped_by", quiver_stop_name(&run->stop),
 			 "seconds", run->seconds);
 }
 
 static void print_json(const struct run *run, int status)
 {
-	json_t *json = json_pack("{s:i s:o s:o s:o s:o}", "status", status,
+	json_t *json = json_pack("{s:i s:o s:o s:o s:o s:o}", "status", status,
 				 "command", words_json(&run->command),
 				 "devices", devices_json(&run->devices),
+				 "ssh_port", number_or_null(run->plan.vm.ssh_port),
 				 "qemu", qemu_json(run),
 				 "simulation", quiver_sim_json(&run->sim));
 
@@ -313,14 +313,15 @@ static void print_json(const struct run *run, int status)
 
 static int run_all(struct run *run)
 {
-	int status = quiver_sim_start(&run->sim, &run->sim_options);
+	int status = quiver_sim_start(&run->sim, &run->options.sim);
 
 	if (!status)
 		status = run_vm(run);
 	status = quiver_sim_end(&run->sim, status);
-	if (run->json)
+	if (run->options.json)
 		print_json(run, status);
 	quiver_sim_free(&run->sim);
+	quiver_plan_free(&run->plan);
 	quiver_devices_free(&run->devices);
 	quiver_words_free(&run->command);
 	return status;
@@ -328,14 +329,13 @@ static int run_all(struct run *run)
 
 int quiver_run_main(int argc, char **argv)
 {
-	struct run run = { 0 };
-	int status = parse(&run, argc, argv);
+	struct run run = { .plan.image.lock = -1 };
+	int status = quiver_run_options_parse(&run.options, argc, argv);
 
-	if (!status && run.help)
-		help();
+	if (!status && run.options.help)
+		quiver_run_help();
 	else if (!status)
 		status = run_all(&run);
-	quiver_vm_free(&run.vm);
-	quiver_sim_options_free(&run.sim_options);
+	quiver_run_options_free(&run.options);
 	return status;
 }

@@ -22,36 +22,6 @@
 
 #define STATUS_PANIC	86
 
-bool quiver_sim_option(struct quiver_sim_options *options, int code, const char *value)
-{
-	switch (code) {
-	case 0x200:
-		options->enabled = true;
-		return true;
-	case 0x201:
-		quiver_words_add(&options->devices, "%s", value);
-		return true;
-	case 0x202:
-		quiver_words_add(&options->args, "%s", value);
-		return true;
-	default:
-		return false;
-	}
-}
-
-int quiver_sim_options_check(const struct quiver_sim_options *options)
-{
-	if (!options->enabled && (options->devices.count || options->args.count))
-		return quiver_usage_error("--sim-device and --sim-arg need --sim");
-	return QUIVER_EXIT_OK;
-}
-
-void quiver_sim_options_free(struct quiver_sim_options *options)
-{
-	quiver_words_free(&options->devices);
-	quiver_words_free(&options->args);
-}
-
 /* $QUIVER_SIMMACD, or simmacd near this program: installed, then as it was built. */
 static char *find_daemon(void)
 {
@@ -74,6 +44,22 @@ static char *find_daemon(void)
 	}
 	free(folder);
 	return path;
+}
+
+/* Programs of macOS, which are looked for in $PATH where there is none. Whoever has put others there means it. */
+static void add_tools(void)
+{
+	char *folder = quiver_platform_folder();
+	const char *others = getenv("PATH");
+	char *path;
+
+	if (!folder)
+		return;
+	path = quiver_text("%s:%s/../libexec/quiver/simmac:%s/../simmac/tools",
+			   others ? others : "", folder, folder);
+	setenv("PATH", path, 1);
+	free(path);
+	free(folder);
 }
 
 static int make_folder(struct quiver_sim *sim)
@@ -137,6 +123,8 @@ static int add_devices(struct quiver_sim *sim, const struct quiver_sim_options *
 	int status;
 
 	for (size_t i = 0; i < options->devices.count; i++) {
+		if (!strcmp(options->devices.word[i], "none"))
+			continue;
 		quiver_words_add(command, "--device");
 		quiver_words_add(command, "%s", options->devices.word[i]);
 	}
@@ -249,6 +237,7 @@ int quiver_sim_start(struct quiver_sim *sim, const struct quiver_sim_options *op
 	if (sim->disk)
 		unlink(sim->disk);
 	setenv("QUIVER_SIMMAC", sim->socket, 1);
+	add_tools();
 	sim->ready = true;
 	return QUIVER_EXIT_OK;
 }

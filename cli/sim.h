@@ -25,7 +25,8 @@ struct quiver_sim_options {
 #define QUIVER_SIM_HELP \
 	"  --sim               on a simulated Mac, which lives as long as the command\n" \
 	"  --sim-device SPEC   what is attached to it; may be repeated\n" \
-	"                      (default: nvme, with an empty disk of 1 GiB, and endpoint)\n" \
+	"                      (default: nvme, with an empty disk of 1 GiB, and endpoint;\n" \
+	"                      none: nothing)\n" \
 	"  --sim-arg ARG       one argument of simmacd; may be repeated"
 
 /* False: the code is none of ours. */

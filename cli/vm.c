@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "platform.h"
+#include "run/values.h"
 
 /* One argument for each of the words. */
 static void add(struct quiver_words *command, const char *option, const char *value)
@@ -30,19 +31,37 @@ static char *escape(const char *value)
 	return text;
 }
 
+/*
+ * BARs of 64 bits go to the window above memory, which QEMU has where the
+ * guest's physical addresses are long enough, and else, without a word, below
+ * 4 GiB: see run/addresses.h. Under hvf it makes them as long as that takes, if
+ * the Mac lets it, by itself. GICv3 has the ITS that MSI-X needs, and more than eight processors.
+ */
 static void add_machine(const struct quiver_vm *vm, struct quiver_words *command)
 {
 	bool mac = quiver_platform_has_iokit();
-	const char *qemu = vm->qemu ? vm->qemu : getenv("QUIVER_QEMU");
 
-	quiver_words_add(command, "%s", qemu ? qemu : "qemu-system-aarch64");
+	quiver_words_add(command, "%s", vm->qemu);
 	add(command, "-machine", "virt,gic-version=3");
 	add(command, "-accel", mac ? "hvf" : "tcg,thread=multi");
 	add(command, "-cpu", mac ? "host" : "neoverse-n1");
-	add(command, "-smp", vm->cpus ? vm->cpus : "2");
-	add(command, "-m", vm->memory ? vm->memory : "2G");
+	quiver_words_add(command, "-smp");
+	quiver_words_add(command, "%u", vm->cpus);
+	add(command, "-m", vm->memory);
 	add(command, "-nodefaults", NULL);
-	add(command, "-display", "none");
+}
+
+/* Without a window QEMU is not to look for one. */
+static void add_display(const struct quiver_vm *vm, struct quiver_words *command)
+{
+	static const char *const devices[] = {
+		"virtio-gpu-pci", "qemu-xhci,id=usb", "usb-kbd,bus=usb.0", "usb-tablet,bus=usb.0",
+	};
+
+	add(command, "-display", !vm->window ? "none" :
+				 quiver_platform_has_iokit() ? "cocoa" : "gtk");
+	for (size_t i = 0; vm->window && i < sizeof(devices) / sizeof(devices[0]); i++)
+		add(command, "-device", devices[i]);
 }
 
 static void add_serial(const struct quiver_vm *vm, struct quiver_words *command)
@@ -53,7 +72,7 @@ static void add_serial(const struct quiver_vm *vm, struct quiver_words *command)
 	if (vm->console) {
 		/* Ctrl-C is the guest's; Ctrl-A x ends QEMU. */
 		quiver_words_add(command, "mon:stdio");
-	} else if (!vm->serial || !strcmp(vm->serial, "stdio")) {
+	} else if (!strcmp(vm->serial, "stdio")) {
 		quiver_words_add(command, "stdio");
 	} else {
 		file = escape(vm->serial);
@@ -62,8 +81,24 @@ static void add_serial(const struct quiver_vm *vm, struct quiver_words *command)
 	}
 }
 
+/* Whoever starts QEMU stops it this way. */
+static void add_socket(const struct quiver_vm *vm, struct quiver_words *command)
+{
+	char *path;
+
+	if (!vm->socket)
+		return;
+	path = escape(vm->socket);
+	quiver_words_add(command, "-chardev");
+	quiver_words_add(command, "socket,id=qmp,path=%s,server=on,wait=off", path);
+	add(command, "-mon", "chardev=qmp,mode=control");
+	free(path);
+}
+
 static void add_boot(const struct quiver_vm *vm, struct quiver_words *command)
 {
+	if (vm->firmware)
+		add(command, "-bios", vm->firmware);
 	if (vm->kernel)
 		add(command, "-kernel", vm->kernel);
 	if (vm->initrd)
@@ -77,24 +112,94 @@ static bool ends_in(const char *text, size_t length, const char *end)
 	return length > strlen(end) && !strncmp(text + length - strlen(end), end, strlen(end));
 }
 
-static void add_disk(const char *spec, size_t n, struct quiver_words *command)
+/* FILE[,ro]: the file as QEMU is to read it, and whether it said so. */
+static char *file_of(const char *spec, bool *read_only)
 {
 	size_t length = strlen(spec);
-	bool read_only = ends_in(spec, length, ",ro");
 	char *name, *file;
 
-	if (read_only)
-		length -= strlen(",ro");
-	name = quiver_text("%.*s", (int)length, spec);
+	*read_only = ends_in(spec, length, ",ro");
+	name = quiver_text("%.*s", (int)(*read_only ? length - strlen(",ro") : length), spec);
 	file = escape(name);
+	free(name);
+	return file;
+}
+
+/* What the guest discards, the host's disk gets back. */
+static void add_drive(const char *file, const char *format, bool read_only, size_t n,
+		      struct quiver_words *command)
+{
 	quiver_words_add(command, "-drive");
-	quiver_words_add(command, "if=none,id=disk%zu,file=%s,format=%s%s", n, file,
-			 ends_in(name, length, ".qcow2") ? "qcow2" : "raw",
-			 read_only ? ",readonly=on" : "");
+	quiver_words_add(command, "if=none,id=disk%zu,file=%s,format=%s,%s", n, file, format,
+			 read_only ? "readonly=on" : "discard=unmap");
 	quiver_words_add(command, "-device");
 	quiver_words_add(command, "virtio-blk-pci,drive=disk%zu", n);
-	free(file);
-	free(name);
+}
+
+static void add_disks(const struct quiver_vm *vm, struct quiver_words *command)
+{
+	size_t n = 0;
+
+	if (vm->image_disk) {
+		char *file = escape(vm->image_disk);
+
+		add_drive(file, "raw", false, n++, command);
+		free(file);
+	}
+	for (size_t i = 0; i < vm->disks->count; i++) {
+		bool read_only;
+		char *file = file_of(vm->disks->word[i], &read_only);
+
+		add_drive(file, ends_in(file, strlen(file), ".qcow2") ? "qcow2" : "raw", read_only,
+			  n++, command);
+		free(file);
+	}
+}
+
+static void add_shares(const struct quiver_vm *vm, struct quiver_words *command)
+{
+	for (size_t i = 0; i < vm->shares->count; i++) {
+		bool read_only;
+		char *folder = file_of(vm->shares->word[i], &read_only);
+
+		quiver_words_add(command, "-fsdev");
+		quiver_words_add(command, "local,id=share%zu,path=%s,security_model=none%s", i, folder,
+				 read_only ? ",readonly=on" : "");
+		quiver_words_add(command, "-device");
+		quiver_words_add(command, "virtio-9p-pci,fsdev=share%zu,mount_tag=share%zu", i, i);
+		free(folder);
+	}
+}
+
+/* Takes the text and returns it longer. */
+static char *forward(char *netdev, uint16_t from, uint16_t to)
+{
+	char *longer = quiver_text("%s,hostfwd=tcp:127.0.0.1:%u-:%u", netdev, from, to);
+
+	free(netdev);
+	return longer;
+}
+
+/* No option ROM: nobody boots from this network. */
+static void add_network(const struct quiver_vm *vm, struct quiver_words *command)
+{
+	char *netdev = quiver_text("user,id=net0");
+
+	if (!vm->network) {
+		free(netdev);
+		return;
+	}
+	if (vm->ssh_port)
+		netdev = forward(netdev, vm->ssh_port, 22);
+	for (size_t i = 0; i < vm->forwards->count; i++) {
+		uint16_t from, to;
+
+		if (quiver_value_forward(vm->forwards->word[i], &from, &to))
+			netdev = forward(netdev, from, to);
+	}
+	add(command, "-netdev", netdev);
+	add(command, "-device", "virtio-net-pci,netdev=net0,romfile=");
+	free(netdev);
 }
 
 /* A port for each function: as behind Thunderbolt, and each can be reset alone. */
@@ -136,18 +241,15 @@ void quiver_vm_command(const struct quiver_vm *vm, const struct quiver_devices *
 {
 	*command = (struct quiver_words){ 0 };
 	add_machine(vm, command);
+	add_display(vm, command);
 	add_serial(vm, command);
+	add_socket(vm, command);
 	add_boot(vm, command);
-	for (size_t i = 0; i < vm->disks.count; i++)
-		add_disk(vm->disks.word[i], i, command);
+	add_disks(vm, command);
 	add_devices(vm, devices, command);
-	for (size_t i = 0; i < vm->extra.count; i++)
-		add(command, vm->extra.word[i], NULL);
-}
-
-void quiver_vm_free(struct quiver_vm *vm)
-{
-	quiver_words_free(&vm->devices);
-	quiver_words_free(&vm->disks);
-	quiver_words_free(&vm->extra);
+	add(command, "-device", "virtio-rng-pci");
+	add_network(vm, command);
+	add_shares(vm, command);
+	for (size_t i = 0; i < vm->extra->count; i++)
+		add(command, vm->extra->word[i], NULL);
 }

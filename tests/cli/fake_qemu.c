@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * A VMM that does what $FAKE_QEMU says, word by word, with the devices that
- * its command line names in "-device quiver-pci,...,host=ID".
+ * its command line names in "-device quiver-pci,...,host=ID", and the socket of
+ * "-chardev socket,id=qmp,path=PATH,...".
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "quiver/host.h"
@@ -27,6 +32,8 @@
 #define ENDPOINT_SIZE	0x1c
 
 static struct quiver_device *device;
+static sigset_t blocked_before;
+static int server = -1, client = -1;
 
 static void check(int error, const char *what)
 {
@@ -90,15 +97,183 @@ static void write_pid(const char *path)
 	free(name);
 }
 
+/* Those that end QEMU, unless it was started deaf for them. */
+static void fill_ends(sigset_t *set)
+{
+	static const int ends[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+
+	sigemptyset(set);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (!sigismember(&blocked_before, ends[i]))
+			sigaddset(set, ends[i]);
+}
+
 static void wait_for_signal(void)
 {
 	sigset_t set;
 	int signal;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
+	fill_ends(&set);
 	sigwait(&set, &signal);
+	dprintf(STDERR_FILENO, "fake-qemu: signal %d\n", signal);
+}
+
+/* What would have ended QEMU before now. */
+static void tell_signals(void)
+{
+	sigset_t set, pending;
+
+	fill_ends(&set);
+	sigpending(&pending);
+	for (int signal = 1; signal < NSIG; signal++)
+		if (sigismember(&set, signal) == 1 && sigismember(&pending, signal))
+			dprintf(STDERR_FILENO, "fake-qemu: signal %d\n", signal);
+}
+
+/* --- QMP --- */
+
+static void listen_for_qmp(int argc, char **argv)
+{
+	static const char start[] = "socket,id=qmp,path=";
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *path = NULL;
+
+	for (int i = 1; i < argc; i++)
+		if (!strncmp(argv[i], start, strlen(start)))
+			path = argv[i] + strlen(start);
+	if (!path)
+		check(-ENOENT, "no socket for QMP");
+	memcpy(address.sun_path, path, strcspn(path, ","));
+	server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(server, (const struct sockaddr *)&address, sizeof(address)) || listen(server, 1))
+		check(-errno, "listen");
+}
+
+static void tell(const char *text)
+{
+	send(client, text, strlen(text), MSG_NOSIGNAL);
+}
+
+static void take_client(void)
+{
+	client = accept(server, NULL, NULL);
+	check(client, "accept");
+}
+
+/* In pieces, as they may come. */
+static void greet(void)
+{
+	take_client();
+	tell("{\"QMP\": {\"version\": {\"qemu\": {\"major\": 10,");
+	usleep(20000);
+	tell(" \"minor\": 0, \"micro\": 13}}, \"capabilities\": [\"oob\"]}}\r\n{\"event\": \"RESUME\"}\r\n");
+}
+
+/* The next line must order that, and nothing else. */
+static void expect_order(const char *name)
+{
+	char line[256], order[64];
+	size_t length = 0;
+
+	while (length < sizeof(line) - 1 && recv(client, line + length, 1, 0) == 1 &&
+	       line[length] != '\n')
+		length++;
+	line[length] = '\0';
+	snprintf(order, sizeof(order), "\"execute\":\"%s\"", name);
+	if (!strstr(line, order)) {
+		fprintf(stderr, "fake-qemu: '%s' instead of %s\n", line, name);
+		exit(99);
+	}
+}
+
+static void take_powerdown(const char *answer)
+{
+	greet();
+	expect_order("qmp_capabilities");
+	tell("{\"return\": {}}\r\n");
+	expect_order("system_powerdown");
+	tell("{\"event\": \"POWERDOWN\"}\r\n");
+	tell(answer);
+}
+
+/* Whoever orders it need not wait for a greeting. */
+static void take_quit(void)
+{
+	greet();
+	expect_order("qmp_capabilities");
+	tell("{\"return\": {}}\r\n");
+	expect_order("quit");
+	dprintf(STDERR_FILENO, "fake-qemu: quit\n");
+}
+
+/* More than anybody should keep. */
+static void flood(void)
+{
+	static char much[1 << 16];
+
+	take_client();
+	memset(much, 'x', sizeof(much) - 1);
+	for (int i = 0; i < 16; i++)
+		tell(much);
+}
+
+static void answer(const char *text)
+{
+	take_client();
+	tell(text);
+	tell("\n");
+}
+
+/* And not a word. */
+static void stay_silent(void)
+{
+	take_client();
+	dprintf(STDERR_FILENO, "fake-qemu: client\n");
+}
+
+static void hang_up(void)
+{
+	take_client();
+	close(client);
+}
+
+static bool obey_qmp(const char *word, int argc, char **argv)
+{
+	if (!strcmp(word, "qmp"))
+		listen_for_qmp(argc, argv);
+	else if (!strcmp(word, "powerdown"))
+		take_powerdown("{\"return\": {}}\r\n");
+	else if (!strcmp(word, "refuse"))
+		take_powerdown("{\"error\": {\"class\": \"GenericError\", \"desc\": \"not today\"}}\r\n");
+	else if (!strcmp(word, "greet"))
+		greet();
+	else if (!strcmp(word, "quit"))
+		take_quit();
+	else if (!strcmp(word, "silence"))
+		stay_silent();
+	else if (!strcmp(word, "hangup"))
+		hang_up();
+	else if (!strcmp(word, "flood"))
+		flood();
+	else if (!strncmp(word, "answer=", 7))
+		answer(word + 7);
+	else
+		return false;
+	return true;
+}
+
+/* As QEMU has the terminal that it reads from. */
+static void make_raw(void)
+{
+	struct termios terminal;
+
+	if (tcgetattr(STDIN_FILENO, &terminal))
+		check(-errno, "tcgetattr");
+	terminal.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
+	terminal.c_oflag &= ~(tcflag_t)OPOST;
+	if (tcsetattr(STDIN_FILENO, TCSANOW, &terminal) ||
+	    fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK))
+		check(-errno, "raw");
 }
 
 /* Whether the Mac still stands when we are told to go. */
@@ -111,14 +286,20 @@ static void look(void)
 
 static void obey(const char *word, int argc, char **argv)
 {
+	if (obey_qmp(word, argc, argv))
+		return;
 	if (!strcmp(word, "claim"))
 		claim(argc, argv);
 	else if (!strcmp(word, "stray"))
 		stray();
 	else if (!strcmp(word, "wait"))
 		wait_for_signal();
+	else if (!strcmp(word, "signals"))
+		tell_signals();
 	else if (!strcmp(word, "nap"))
 		usleep(500000);
+	else if (!strcmp(word, "raw"))
+		make_raw();
 	else if (!strcmp(word, "look"))
 		look();
 	else if (!strcmp(word, "hang"))
@@ -145,7 +326,8 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigaddset(&set, SIGQUIT);
+	sigprocmask(SIG_BLOCK, &set, &blocked_before);
 	for (char *word = strtok(script, " "); word; word = strtok(NULL, " "))
 		obey(word, argc, argv);
 	return 0;

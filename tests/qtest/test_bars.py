@@ -2,12 +2,14 @@
 """quiver-pci: config space and BARs."""
 
 import random
+import re
 
 from driver import OK, Driver, Endpoint
 from machine import COMMAND, MASTER, MEMORY, wait_for
 from test_registers import bench
 
 SIZES = [65536, 4096, 16384, 65536, 131072, 1048576]
+PAGE = 16384  # of a Mac [H2], whatever this machine's are
 EXP_DEVCTL, EXP_DEVSTA = 8, 10
 
 
@@ -43,6 +45,20 @@ def BARs_are_memory(b):
     assert "quiver-bar0-direct0" in tree and "quiver-bar0-direct1" not in tree
     assert "quiver-bar1-direct" not in tree and "quiver-bar1-trapped" in tree
     assert "quiver-bar4-direct0" in tree and "quiver-bar4-trapped" not in tree
+
+
+@bench()
+def what_maps_directly_is_whole_pages_of_a_Mac(b):
+    tree = b.qemu.command("human-monitor-command", **{"command-line": "info mtree -f"})
+    direct = {(int(first, 16), int(last, 16) + 1, kind, int(offset or "0", 16))
+              for first, last, kind, offset in re.findall(
+                  r"([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, (\w+)\): quiver-bar\d-direct\d(?: @([0-9a-f]+))?",
+                  tree)}
+    # Of BARs 0, 2, 3, 4 and 5.
+    assert len(direct) == 5, tree
+    for first, last, kind, offset in direct:
+        assert kind == "ramd" and first % PAGE == last % PAGE == offset % PAGE == 0, (hex(first), kind)
+    assert sum(last - first for first, last, _, _ in direct) == 0x8000 + sum(SIZES[2:])
 
 
 @bench(hosts=["host=1912:0028,x-trap=on"])

@@ -24,6 +24,7 @@
 
 #define CHUNK_SIZES	(SZ_2M | SZ_64K | SZ_4K)
 #define MANAGED_BLOCKS	3
+#define BLOCKS_ASIDE	8
 
 static uint uvm_cpu_chunk_allocation_sizes = CHUNK_SIZES;
 module_param(uvm_cpu_chunk_allocation_sizes, uint, 0644);
@@ -151,7 +152,6 @@ static void unmap_chunks(struct gpu *gpu, struct managed *managed)
 	while (managed->mapped)
 		dma_unmap_page(&gpu->pdev->dev, managed->bus[--managed->mapped], managed->chunk,
 			       DMA_BIDIRECTIONAL);
-	gpu_block_put(gpu, &managed->block);
 }
 
 static int map_chunks(struct gpu *gpu, struct managed *managed)
@@ -161,6 +161,27 @@ static int map_chunks(struct gpu *gpu, struct managed *managed)
 
 	for (offset = 0; offset < SZ_2M && !error; offset += managed->chunk)
 		error = map_chunk(gpu, managed, offset);
+	return error;
+}
+
+/*
+ * An idle window of what was in this memory before may give part of a block
+ * another address. Such blocks are put aside, so that the next is another one.
+ */
+static int map_elsewhere(struct gpu *gpu, struct managed *managed)
+{
+	struct gpu_block aside[BLOCKS_ASIDE];
+	unsigned int count = 0;
+	int error = map_chunks(gpu, managed);
+
+	while (error == -EXDEV && count < BLOCKS_ASIDE) {
+		unmap_chunks(gpu, managed);
+		aside[count++] = managed->block;
+		managed->block.pages = NULL;
+		error = map_chunks(gpu, managed);
+	}
+	while (count)
+		gpu_block_put(gpu, &aside[--count]);
 	return error;
 }
 
@@ -176,7 +197,7 @@ static int use_managed(struct outcome *outcome, struct gpu *gpu, struct managed 
 
 	managed->chunk = largest_chunk();
 	managed->va = gpu_reserve(gpu, SZ_2M);
-	error = map_chunks(gpu, managed);
+	error = map_elsewhere(gpu, managed);
 	if (error)
 		conclude(outcome, "failed: %d", error);
 	else if (is_lucky(managed))
@@ -184,6 +205,7 @@ static int use_managed(struct outcome *outcome, struct gpu *gpu, struct managed 
 	else
 		use(outcome, managed->va, page_address(gpu_block_page(&managed->block, 0)), SZ_2M);
 	unmap_chunks(gpu, managed);
+	gpu_block_put(gpu, &managed->block);
 	return strcmp(outcome->text, "ok");
 }
 

@@ -1,0 +1,680 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""quiver run: what it chooses, and how it stops a VM whatever QEMU does. Prints TAP."""
+
+import fcntl
+import glob
+import json
+import os
+import pty
+import shlex
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import termios
+import time
+
+from world import (ENDPOINT, QEMU, QUIVER, TOP, Skip, World, equal, expect, finish, heard, run_tests, sim_run, status,
+                   test, until)
+
+REAL_QEMU = os.environ.get("QUIVER_TEST_QEMU", os.path.join(TOP, "build", "qemu-system-aarch64"))
+ONE_SIGNAL = 1.1  # seconds after which a signal is another one, from when quiver took the one before
+
+
+def vm(world, *args, script, **more):
+    """A VM with a device in use, once QEMU is where the script says so by pid=."""
+    quiver = world.start(*sim_run("--sim-device", "endpoint", "--json", *args), script=script, **more)
+    world.qemu_pid()
+    return quiver
+
+
+def ended(quiver, number, by):
+    """Judges a VM that a signal stopped; returns what was printed, a line each."""
+    finish(quiver)
+    status(quiver, 128 + number)
+    result = json.loads(quiver.out)
+    equal(result["qemu"]["stopped_by"], by, f"who stopped it (stderr: {quiver.err})")
+    equal(result["simulation"]["verdict"], "ok", "the Mac's verdict")
+    equal(result["simulation"]["state"]["devices"][0]["mappings"], 0, "mappings")
+    return [line for line in quiver.err.splitlines() if line.startswith("quiver: ")]
+
+
+def in_order(lines, *parts):
+    """Each part is in a line of its own, in this order."""
+    rest = iter(lines)
+    for part in parts:
+        expect(any(part in line for line in rest), f"no '{part}', or too early, in {lines}")
+
+
+# --- the guest is asked
+
+
+@test
+def a_guest_that_is_asked_ends_the_vm_itself(world):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        quiver = vm(world, script=f"claim qmp pid={world.pid_file} powerdown look exit=0")
+        quiver.send_signal(number)
+        lines = ended(quiver, number, "guest")
+        in_order(lines, "passing through", "was asked to shut down", "has ended")
+        expect(not any("ending QEMU" in line for line in lines), lines)
+        world.nothing_left()
+        os.unlink(world.pid_file)
+
+
+@test
+def a_terminals_ctrl_c_does_not_end_qemu_before_the_guest(world):
+    quiver = vm(world, script=f"claim qmp pid={world.pid_file} powerdown nap signals look exit=0")
+    os.killpg(quiver.pid, signal.SIGINT)
+    ended(quiver, signal.SIGINT, "guest")
+    expect("fake-qemu: signal" not in quiver.err, quiver.err)
+    world.nothing_left()
+
+
+@test
+def a_signal_for_the_whole_group_is_not_qemus(world):
+    quiver = vm(world, script=f"claim qmp pid={world.pid_file} powerdown nap signals look exit=0")
+    os.killpg(quiver.pid, signal.SIGTERM)
+    ended(quiver, signal.SIGTERM, "guest")
+    expect("fake-qemu: signal" not in quiver.err, quiver.err)
+
+
+@test
+def a_guest_that_does_not_care_has_its_grace_and_no_more(world):
+    quiver = vm(world, "--grace", "1", script=f"claim qmp pid={world.pid_file} powerdown wait look exit=0")
+    began = time.monotonic()
+    quiver.terminate()
+    lines = ended(quiver, signal.SIGTERM, "qemu")
+    expect(time.monotonic() - began >= 1, "the guest did not have its grace")
+    in_order(lines, "asked to shut down, and has 1 s", "has not shut down in 1 s", "ending QEMU", "has ended")
+    expect("fake-qemu: signal 15" in quiver.err, quiver.err)
+    world.nothing_left()
+
+
+@test
+def without_grace_nobody_is_asked(world):
+    quiver = vm(world, "--grace", "0", script=f"claim qmp pid={world.pid_file} wait look exit=0")
+    quiver.terminate()
+    lines = ended(quiver, signal.SIGTERM, "qemu")
+    expect(not any("asked" in line for line in lines), lines)
+    world.nothing_left()
+
+
+@test
+def a_second_ctrl_c_ends_qemu_at_once_and_a_third_kills_it(world):
+    for count, end, by in ((2, "wait look exit=0", "qemu"), (3, "hang", "kill")):
+        quiver = vm(world, script=f"claim qmp pid={world.pid_file} powerdown {end}")
+        quiver.send_signal(signal.SIGINT)
+        before = heard(quiver, "was asked")
+        for said in ("ending QEMU", "killing QEMU")[:count - 1]:
+            time.sleep(ONE_SIGNAL)
+            quiver.send_signal(signal.SIGINT)
+            before += heard(quiver, said)
+        lines = ended(quiver, signal.SIGINT, by)
+        expect(not any("has not" in line for line in lines), f"it waited: {lines}")
+        in_order(before.splitlines() + lines, "was asked", "ending QEMU",
+                 *(["killing QEMU"] if by == "kill" else []), "has ended")
+        world.nothing_left()
+        os.unlink(world.pid_file)
+
+
+# A shell in small: quiver is in the foreground, then in the background as soon as there is a file named "away".
+SHELL = """import os, signal, sys, termios, time
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+pid = os.fork()
+if not pid:
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.setpgid(0, 0)
+    while os.tcgetpgrp(0) != os.getpgrp():
+        time.sleep(0.01)
+    os.execv(sys.argv[2], sys.argv[2:])
+while os.getpgid(pid) != pid:
+    time.sleep(0.01)
+os.tcsetpgrp(0, pid)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+os.tcsetpgrp(0, os.getpgrp())
+settings = termios.tcgetattr(0)
+settings[3] |= termios.ECHO | termios.NOFLSH
+termios.tcsetattr(0, termios.TCSANOW, settings)
+os.rename(sys.argv[1], sys.argv[1] + ".done")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, os.WUNTRACED)[1]))
+"""
+
+
+class Terminal:
+    """One that is quiver's, with QEMU in its foreground to read from it."""
+
+    def __init__(self, world, *args, script, qemu=QEMU, shell=(), env=None):
+        self.master, self.slave = pty.openpty()
+        self.before = self.state()
+        self.report = os.path.join(world.folder, "report")
+        run = ["run", "--sim", "--qemu", qemu, "--sim-device", "endpoint", *args]
+        with open(self.report, "w", encoding="ascii") as report:
+            self.quiver = subprocess.Popen(["setsid", "-c", *shell, QUIVER, *run], stdin=self.slave, stdout=self.slave,
+                                           stderr=report, env=world.environment(FAKE_QEMU=script, **(env or {})))
+        if qemu == QEMU:
+            world.qemu_pid()
+
+    def state(self):
+        """What QEMU makes of it: its settings, and how whoever has it open reads from it."""
+        return termios.tcgetattr(self.slave), fcntl.fcntl(self.slave, fcntl.F_GETFL)
+
+    def end(self):
+        try:
+            self.quiver.wait(20)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"quiver does not end: {self.said()}") from error
+        self.after = self.state()
+        os.close(self.slave)
+        os.close(self.master)
+        return self.said()
+
+    def said(self):
+        with open(self.report, encoding="ascii") as report:
+            return report.read()
+
+
+@test
+def what_is_typed_at_a_terminal_is_for_the_guest_first(world):
+    for key, number in ((b"\x03", signal.SIGINT), (b"\x1c", signal.SIGQUIT)):
+        terminal = Terminal(world, script=f"claim qmp pid={world.pid_file} powerdown nap signals look exit=0")
+        equal(os.getpgid(world.qemu_pid()), terminal.quiver.pid, "QEMU's group: else it cannot read what is typed")
+        os.write(terminal.master, key)
+        report = terminal.end()
+        equal(terminal.quiver.returncode, 128 + number, f"exit status ({report})")
+        in_order(report.splitlines(), "was asked to shut down", "has ended")
+        expect("ending QEMU" not in report and "fake-qemu: signal" not in report, report)
+        world.nothing_left()
+        os.unlink(world.pid_file)
+
+
+@test
+def a_shells_kill_at_a_terminal_is_for_the_guest_first(world):
+    terminal = Terminal(world, script=f"claim qmp pid={world.pid_file} powerdown nap signals look exit=0")
+    os.killpg(terminal.quiver.pid, signal.SIGTERM)
+    report = terminal.end()
+    equal(terminal.quiver.returncode, 143, f"exit status ({report})")
+    in_order(report.splitlines(), "was asked to shut down", "has ended")
+    expect("ending QEMU" not in report and "fake-qemu: signal" not in report, report)
+    world.nothing_left()
+
+
+@test
+def qemu_is_ended_in_order_at_a_terminal_where_it_hears_no_signal(world):
+    terminal = Terminal(world, "--grace", "0", script=f"claim qmp pid={world.pid_file} quit look exit=0")
+    terminal.quiver.terminate()
+    report = terminal.end()
+    equal(terminal.quiver.returncode, 143, f"exit status ({report})")
+    in_order(report.splitlines(), "ending QEMU", "fake-qemu: quit", "has ended")
+    expect("killing" not in report, report)
+    world.nothing_left()
+
+
+@test
+def qemu_may_come_to_listen_after_it_was_to_end(world):
+    terminal = Terminal(world, "--grace", "0", script=f"claim pid={world.pid_file} nap nap qmp quit look exit=0")
+    terminal.quiver.terminate()
+    began = time.monotonic()
+    report = terminal.end()
+    expect("fake-qemu: quit" in report and time.monotonic() - began < 8, report)
+    world.nothing_left()
+
+
+@test
+def a_killed_quiver_leaves_a_qemu_that_ends_in_order_at_a_terminal_too(world):
+    terminal = Terminal(world, script=f"claim qmp pid={world.pid_file} quit look exit=0")
+    terminal.quiver.kill()
+    terminal.end()
+    until(lambda: not world.named("fake-qemu") and not world.named("quiver"), "somebody lives on")
+    expect("fake-qemu: quit" in terminal.said(), terminal.said())
+
+
+@test
+def the_terminal_is_as_it_was_even_after_a_qemu_that_was_killed(world):
+    for args in ((), ("--console",), ("--serial", "/dev/null", "--qemu-arg", "-nographic")):
+        terminal = Terminal(world, *args, script=f"claim pid={world.pid_file} raw kill=9")
+        report = terminal.end()
+        equal(terminal.quiver.returncode, 1, f"exit status ({report})")
+        equal(terminal.after, terminal.before, f"the terminal after {args}")
+        os.unlink(world.pid_file)
+
+
+@test
+def from_the_background_the_terminal_is_left_alone(world):
+    away = os.path.join(world.folder, "away")
+    for args in ((), ("--console",)):
+        terminal = Terminal(world, *args, script=f"claim qmp pid={world.pid_file} raw powerdown kill=9",
+                            shell=[sys.executable, "-c", SHELL, away])
+        until(lambda: terminal.state() != terminal.before, "QEMU does not have the terminal")
+        with open(away, "w", encoding="ascii"):
+            pass
+        until(lambda: os.path.exists(away + ".done"), "quiver does not get into the background")
+        os.kill(os.getpgid(world.qemu_pid()), signal.SIGTERM)  # quiver alone
+        report = terminal.end()
+        equal(terminal.quiver.returncode, 143, f"exit status ({report})")
+        expect(terminal.after[0][3] & termios.NOFLSH, "the shell's settings are gone")
+        for path in (world.pid_file, away + ".done"):
+            os.unlink(path)
+
+
+@test
+def what_was_not_to_be_heard_at_the_start_is_not_heard(world):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        quiver = vm(world, script=f"claim qmp pid={world.pid_file} powerdown look exit=0",
+                    preexec_fn=lambda n=number: signal.signal(n, signal.SIG_IGN))
+        os.killpg(quiver.pid, number)
+        time.sleep(0.3)
+        quiver.terminate()
+        lines = ended(quiver, signal.SIGTERM, "guest")
+        in_order(lines, "was asked to shut down", "has ended")
+        world.nothing_left()
+        os.unlink(world.pid_file)
+
+
+@test
+def a_terminal_that_is_closed_is_no_reason_for_haste(world):
+    terminal = Terminal(world, script=f"claim qmp pid={world.pid_file} powerdown nap signals look exit=0")
+    os.close(terminal.slave)
+    os.close(terminal.master)
+    terminal.quiver.wait(20)
+    report = terminal.said()
+    equal(terminal.quiver.returncode, 129, f"exit status ({report})")
+    in_order(report.splitlines(), "was asked to shut down", "has ended")
+    expect("fake-qemu: signal" not in report, report)
+    world.nothing_left()
+
+
+# --- QEMU misbehaves
+
+
+@test
+def whatever_qemu_answers_it_is_ended_in_order(world):
+    for script, reason in (("refuse", "not today"), ("hangup", "QEMU has hung up"), ("flood", "what QEMU answers makes no sense"),
+                           ("answer=hello", "what QEMU answers makes no sense"), ("answer=[]", "what QEMU answers makes no sense"),
+                           ("answer={}", "what QEMU answers makes no sense"), ('answer={"return":{}}', "what QEMU answers makes no sense"),
+                           ('answer={"error":7}', "QEMU refuses"), ("", "QEMU has not come so far")):
+        listens = "qmp " if script else ""
+        quiver = vm(world, script=f"claim {listens}pid={world.pid_file} {script} wait look exit=0")
+        quiver.send_signal(signal.SIGINT)
+        lines = ended(quiver, signal.SIGINT, "qemu")
+        in_order(lines, f"cannot be asked to shut down: {reason}", "ending QEMU", "has ended")
+        world.nothing_left()
+        os.unlink(world.pid_file)
+
+
+@test
+def a_second_signal_does_not_wait_for_qemus_answer(world):
+    quiver = vm(world, script=f"claim qmp pid={world.pid_file} silence wait look exit=0")
+    quiver.send_signal(signal.SIGINT)
+    heard(quiver, "fake-qemu: client")
+    time.sleep(ONE_SIGNAL)
+    quiver.send_signal(signal.SIGINT)
+    lines = ended(quiver, signal.SIGINT, "qemu")
+    in_order(lines, "ending QEMU", "has ended")
+    expect(not any("answer" in line for line in lines), f"it waited: {lines}")
+
+
+@test
+def patience_with_qemu_has_an_end(world):
+    """Side by side, for they take their time: silence 5 s, a QEMU that hangs 10 s, one without quiver 10 s."""
+    worlds = [world, World(), World()]
+    scripts = ("claim qmp pid={} wait look exit=0", "claim qmp pid={} hang", "claim qmp pid={} hang")
+    grace = ("30", "0", "30")
+    try:
+        runs = [vm(w, "--grace", g, script=s.format(w.pid_file))
+                for w, s, g in zip(worlds, scripts, grace)]
+        until(lambda: len(worlds[2].named("quiver")) == 2, "nobody watches")
+        runs[0].send_signal(signal.SIGINT)
+        runs[1].send_signal(signal.SIGINT)
+        runs[2].kill()
+        in_order(ended(runs[0], signal.SIGINT, "qemu"), "QEMU does not answer", "ending QEMU")
+        in_order(ended(runs[1], signal.SIGINT, "kill"), "ending QEMU", "has not ended in 10 s",
+                 "killing QEMU")
+        finish(runs[2])
+        until(lambda: not worlds[2].processes(), "QEMU lives on without quiver")
+        for w in worlds[:2]:
+            w.nothing_left()
+        expect(not any(os.path.exists(os.path.join(worlds[2].tmp, name, "qmp"))
+                       for name in os.listdir(worlds[2].tmp)), "the socket is left")
+    finally:
+        for w in worlds[1:]:
+            w.close()
+
+
+@test
+def a_killed_quiver_leaves_a_qemu_that_ends_in_order(world):
+    env = {"QUIVER_SIMMAC": world.simmac("endpoint")}
+    quiver = world.start("run", "--qemu", QEMU, env=env,
+                         script=f"claim qmp pid={world.pid_file} wait look exit=0")
+    world.qemu_pid()
+    until(lambda: len(world.named("quiver")) == 2, "nobody watches")
+    quiver.kill()
+    finish(quiver)
+    until(lambda: not world.named("fake-qemu") and not world.named("quiver"), "somebody lives on")
+    expect("fake-qemu: signal 15" in quiver.err, f"QEMU was not asked to end: {quiver.err}")
+    equal(os.listdir(world.tmp), [], "files left behind")
+    until(lambda: json.loads(world.run("list", "--json", env=env).out)[0]["claimable"],
+          "the device is not free again")
+
+
+def started(pid):
+    """When, in the order in which processes were."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        return int(file.read().rpartition(")")[2].split()[19]), pid
+
+
+@test
+def somebody_watches_before_qemu_is_there(world):
+    quiver = vm(world, script=f"claim qmp pid={world.pid_file} powerdown exit=0")
+    watcher = [pid for pid in world.named("quiver") if pid != quiver.pid]
+    equal(len(watcher), 1, "who watches")
+    expect(started(watcher[0]) < started(world.qemu_pid()), "for a moment nobody would see to QEMU's end")
+    quiver.terminate()
+    ended(quiver, signal.SIGTERM, "guest")
+
+
+# --- what is its own
+
+
+@test
+def the_socket_is_in_a_folder_of_the_users_alone(world):
+    quiver = vm(world, script=f"claim qmp pid={world.pid_file} powerdown exit=0")
+    with open(f"/proc/{world.qemu_pid()}/cmdline", encoding="utf-8") as file:
+        words = file.read().split("\0")
+    path = words[words.index("-chardev") + 1].split("path=")[1].split(",")[0]
+    folder = os.path.dirname(path)
+    equal(os.path.dirname(folder), world.tmp, "where it is")
+    equal(stat.S_IMODE(os.stat(folder).st_mode), 0o700, "mode")
+    expect(stat.S_ISSOCK(os.stat(path).st_mode), "no socket")
+    quiver.terminate()
+    ended(quiver, signal.SIGTERM, "guest")
+    world.nothing_left()
+
+
+@test
+def a_name_too_long_for_a_socket_is_not_used(world):
+    path = world.simmac("endpoint")
+    long = os.path.join(world.tmp, 60 * "x")
+    os.mkdir(long)
+    quiver = world.start("run", "--qemu", QEMU, "--json", env={"QUIVER_SIMMAC": path, "TMPDIR": long},
+                         script=f"claim qmp pid={world.pid_file} powerdown exit=0")
+    world.qemu_pid()
+    quiver.terminate()
+    finish(quiver)
+    status(quiver, 143)
+    result = json.loads(quiver.out)
+    equal(result["qemu"]["stopped_by"], "guest", "who stopped it")
+    words = result["command"]
+    used = words[words.index("-chardev") + 1].split("path=")[1].split(",")[0]
+    expect(used.startswith("/tmp/quiver-") and not os.path.exists(os.path.dirname(used)), used)
+
+
+@test
+def a_dead_vms_record_says_nothing(world):
+    env = {"QUIVER_SIMMAC": world.simmac("endpoint")}
+    device = json.loads(world.run("list", "--json", env=env).out)[0]["id"]
+    folder = os.path.join(world.tmp, "quiver-abcdef")
+    os.mkdir(folder)
+    with open(os.path.join(folder, "vm.json"), "w", encoding="ascii") as file:
+        json.dump({"pid": 1, "devices": [device]}, file)
+    # Held by somebody who is no quiver run of this user's.
+    holder = subprocess.Popen([QEMU, f"quiver-pci,host={device}"], stderr=subprocess.PIPE,
+                              env=world.environment(FAKE_QEMU=f"claim pid={world.pid_file} wait", **env))
+    world.qemu_pid()
+    result = world.run("run", "--dry-run", env=env)
+    status(result, 3)
+    expect("in use\n" in result.err and "process" not in result.err, result.err)
+    holder.terminate()
+    holder.communicate()
+
+
+# --- what it chooses
+
+
+def dry_run(world, *args, env=None, sim=("--sim-device", "endpoint")):
+    result = world.run("run", "--sim", *sim, "--dry-run", *args, env=env)
+    status(result, 0)
+    return shlex.split(result.out)
+
+
+def after(words, option):
+    return [words[i + 1] for i, word in enumerate(words) if word == option]
+
+
+@test
+def a_vm_gets_half_of_the_memory_and_the_processors_that_work_hard(world):
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for memory, cpus in ((3, 1), (4, 2)):
+        sim = ("--sim-arg", f"--mac=memory={memory << 30},cpus={cpus}", "--sim-device", "endpoint")
+        words = dry_run(world, sim=sim)
+        half = min(memory << 30, pages) // 2 >> 30
+        equal((after(words, "-m"), after(words, "-smp")), ([f"{half or 1}G"],
+              [str(min(cpus, os.cpu_count()))]), f"of {memory} GiB and {cpus} processors")
+    words = dry_run(world, "--memory", "5G", "--cpus", "7")
+    equal((after(words, "-m"), after(words, "-smp")), (["5G"], ["7"]), "what was said")
+
+
+@test
+def the_mac_knows_the_link(world):
+    words = dry_run(world, sim=("--sim-arg", "--mac=thunderbolt=5", "--sim-device",
+                                "endpoint,thunderbolt=5"))
+    expect(any(word.startswith("quiver-pci,") and ",thunderbolt=5" in word for word in words), words)
+
+
+@test
+def which_devices_are_passed_through_is_said(world):
+    result = world.run("run", "--sim", "--dry-run")
+    status(result, 0)
+    lines = [line for line in result.err.splitlines() if "passing through 0x" in line]
+    equal(len(lines), 2, "devices")
+    expect(ENDPOINT in lines[1] and "Renesas" in lines[1], lines[1])
+
+
+@test
+def tso_is_there_where_the_machine_has_it(world):
+    words = after(dry_run(world, "--tso=auto"), "-device")
+    dma = [word for word in words if word.startswith("quiver-dma")][0]
+    equal("tso=on" in dma, os.uname().machine == "x86_64", "TSO")
+
+
+def ports(words):
+    netdev = after(words, "-netdev")
+    return [part.split("tcp:")[1] for part in netdev[0].split(",") if "tcp:" in part] if netdev else None
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@test
+def ssh_gets_a_port_that_is_free(world):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = world.run("run", "--sim", "--dry-run", "--ssh-port", str(port))
+        status(result, 5)
+        expect(f"port {port} is taken" in result.err, result.err)
+        first = ports(dry_run(world))[0]
+        number = int(first.split(":")[1].split("-")[0])
+        equal(first, f"127.0.0.1:{number}-:22", "the forward")
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", number))
+            other.listen()
+            expect(ports(dry_run(world))[0] != first, "the port that is taken was chosen")
+    equal(ports(dry_run(world, "--ssh-port", str(port))), [f"127.0.0.1:{port}-:22"], "chosen port")
+    more = free_port()
+    equal(ports(dry_run(world, "--ssh-port=none", "--forward", f"{port}:80", "--forward", f"{more}:82")),
+          [f"127.0.0.1:{port}-:80", f"127.0.0.1:{more}-:82"], "more ports")
+    words = dry_run(world, "--net", "none")
+    equal((after(words, "-netdev"), [w for w in words if "virtio-net" in w]), ([], []), "without")
+
+
+@test
+def a_port_leads_to_one_place(world):
+    for _ in range(10):  # somebody may take it meanwhile
+        number = int(ports(dry_run(world))[0].split(":")[1].split("-")[0])
+        result = world.run("run", "--sim", "--dry-run", "--forward", f"{number}:80")
+        if "is taken" not in result.err:
+            break
+    status(result, 0)
+    found = ports(shlex.split(result.out))
+    expect(found[1] == f"127.0.0.1:{number}-:80" and f":{number}-" not in found[0], found)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = world.run("run", "--sim", "--dry-run", "--forward", f"{port}:80")
+        status(result, 5)
+        expect(f"port {port} is taken" in result.err and "--forward" in result.err, result.err)
+
+
+@test
+def a_port_that_is_not_for_everybody_is_not_called_taken(world):
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+        if int(file.read()) < 2:
+            raise Skip("every port is for everybody here")
+    without = ["setpriv", "--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service"] * (os.geteuid() == 0)
+    result = subprocess.run([*without, QUIVER, "run", "--sim", "--dry-run", "--ssh-port", "1"], text=True,
+                            capture_output=True, env=world.environment(), check=False)
+    equal(result.returncode, 5, f"exit status ({result.stderr})")
+    expect("port 1 cannot be had: Permission denied" in result.stderr, result.stderr)
+
+
+@test
+def a_window_has_a_display_a_keyboard_and_a_mouse(world):
+    words = dry_run(world, "--display", "window")
+    equal(after(words, "-display"), ["gtk"], "display")
+    equal([w.split(",")[0] for w in after(words, "-device") if "usb" in w or "gpu" in w],
+          ["virtio-gpu-pci", "qemu-xhci", "usb-kbd", "usb-tablet"], "devices")
+    words = dry_run(world)
+    equal(after(words, "-display"), ["none"], "display")
+    expect(not any("usb" in word or "gpu" in word for word in words), words)
+
+
+@test
+def folders_are_shared_under_numbers(world):
+    words = dry_run(world, "--share", "/a,b", "--share", "/c,ro")
+    equal(after(words, "-fsdev"), ["local,id=share0,path=/a,,b,security_model=none",
+                                   "local,id=share1,path=/c,security_model=none,readonly=on"], "folders")
+    equal([w for w in after(words, "-device") if "9p" in w],
+          [f"virtio-9p-pci,fsdev=share{n},mount_tag=share{n}" for n in (0, 1)], "devices")
+
+
+@test
+def a_disk_without_a_kernel_boots_by_firmware(world):
+    qemu = os.path.join(world.folder, "bin", "qemu")
+    firmware = os.path.join(world.folder, "share", "qemu", "edk2-aarch64-code.fd")
+    for path in (qemu, firmware):
+        os.makedirs(os.path.dirname(path))
+        with open(path, "w", encoding="ascii"):
+            pass
+    words = dry_run(world, "--disk", "d.raw", "--qemu", qemu)
+    equal([os.path.realpath(path) for path in after(words, "-bios")], [firmware], "firmware")
+    equal(after(dry_run(world, "--disk", "d.raw", "--firmware", "/f"), "-bios"), ["/f"], "chosen")
+    equal(after(dry_run(world, "--disk", "d.raw", "--kernel", "k"), "-bios"), [], "with a kernel")
+    equal(after(dry_run(world), "-bios"), [], "without a disk")
+
+
+def make_image(world, name):
+    """What `quiver image build` leaves, as far as `quiver run` looks."""
+    folder = os.path.join(world.folder, ".local", "share", "quiver", "images", name)
+    os.makedirs(folder)
+    for file in ("disk.raw", "vmlinuz", "initrd"):
+        with open(os.path.join(folder, file), "w", encoding="ascii"):
+            pass
+    with open(os.path.join(folder, "image.json"), "w", encoding="ascii") as file:
+        json.dump({"format": 1, "name": name, "suite": "bookworm", "arch": "arm64", "kernel": "6.1",
+                   "append": "root=/dev/vda1", "user": "quiver", "built": "2026-01-01T00:00:00Z",
+                   "quiver": "0.1.0", "with": [], "disk_bytes": 1,
+                   "sha256": {"disk.raw": 64 * "0", "vmlinuz": 64 * "0", "initrd": 64 * "0"}}, file)
+    return folder
+
+
+@test
+def an_image_is_a_disk_a_kernel_and_a_command_line(world):
+    folder = make_image(world, "deb")
+    words = dry_run(world, "--image", "deb", "--disk", "more.raw", "--append", "quiet")
+    equal((after(words, "-kernel"), after(words, "-initrd"), after(words, "-append")),
+          ([folder + "/vmlinuz"], [folder + "/initrd"], ["root=/dev/vda1 quiet"]), "boot")
+    drives = after(words, "-drive")
+    expect(f"file={folder}/disk.raw,format=raw" in drives[0] and "file=more.raw" in drives[1], drives)
+    words = dry_run(world, "--image", "deb", "--kernel", "k")
+    equal((after(words, "-kernel"), after(words, "-initrd"), after(words, "-append")),
+          (["k"], [], ["root=/dev/vda1"]), "another kernel")
+    result = world.run("run", "--sim", "--dry-run", "--image", "none")
+    status(result, 5)
+    expect("none" in result.err, result.err)
+
+
+@test
+def an_image_has_one_vm_at_a_time(world):
+    make_image(world, "deb")
+    quiver = vm(world, "--image", "deb", script=f"claim qmp pid={world.pid_file} powerdown exit=0")
+    result = world.run(*sim_run("--image", "deb"), script="exit=0")
+    status(result, 5)
+    expect("deb" in result.err, result.err)
+    quiver.terminate()
+    expect("quiver@127.0.0.1" in "".join(ended(quiver, signal.SIGTERM, "guest")), "who may log in")
+    status(world.run(*sim_run("--image", "deb"), script="exit=0"), 0)
+
+
+def listens(world):
+    """Whether QMP is there to connect to: a name alone is there before."""
+    paths = glob.glob(os.path.join(world.tmp, "quiver-*", "qmp"))
+    with open("/proc/net/unix", encoding="ascii", errors="replace") as file:
+        return paths and any(words[-1] == paths[0] and words[3] == "00010000" for words in map(str.split, file))
+
+
+@test
+def the_real_qemu_understands_the_command_and_the_order(world):
+    if not os.access(REAL_QEMU, os.X_OK):
+        raise Skip("QEMU is not built")
+    # Stopped before its first instruction: nobody is there to hear the button.
+    quiver = world.start("run", "--sim", "--json", "--qemu", REAL_QEMU, "--memory", "64M", "--cpus", "1",
+                         "--share", world.folder, "--serial", os.path.join(world.folder, "log"),
+                         "--grace", "1", "--ssh-port", str(free_port()), "--qemu-arg=-S")
+    until(lambda: listens(world), "QEMU does not come up")
+    quiver.terminate()
+    finish(quiver)
+    status(quiver, 143)
+    result = json.loads(quiver.out)
+    equal((result["qemu"]["exit"], result["qemu"]["stopped_by"]), (0, "qemu"), "QEMU's end")
+    in_order(quiver.err.splitlines(), "asked to shut down, and has 1 s", "has not shut down", "ending QEMU")
+    equal(result["simulation"]["verdict"], "ok", "the Mac's verdict")
+    world.nothing_left()
+
+
+@test
+def the_real_qemu_quits_in_order_at_a_terminal(world):
+    if not os.access(REAL_QEMU, os.X_OK):
+        raise Skip("QEMU is not built")
+    # Without a network: others may take a port before QEMU does.
+    terminal = Terminal(world, "--net", "none", "--memory", "64M", "--cpus", "1", "--grace", "1", "--qemu-arg=-S",
+                        script="", qemu=REAL_QEMU)
+    until(lambda: terminal.state() != terminal.before, "QEMU does not have the terminal")
+    os.killpg(terminal.quiver.pid, signal.SIGTERM)
+    report = terminal.end()
+    equal(terminal.quiver.returncode, 143, f"exit status ({report})")
+    in_order(report.splitlines(), "asked to shut down, and has 1 s", "has not shut down", "ending QEMU", "has ended")
+    expect("killing QEMU" not in report and "terminating on signal" not in report, report)
+    equal(terminal.after, terminal.before, "the terminal")
+    world.nothing_left()
+
+
+@test
+def the_real_qemu_has_what_a_window_needs(world):
+    if not os.access(REAL_QEMU, os.X_OK):
+        raise Skip("QEMU is not built")
+    wanted = [word.split(",")[0] for word in after(dry_run(world, "--display", "window"), "-device")]
+    known = subprocess.run([REAL_QEMU, "-machine", "virt", "-device", "help"], stdout=subprocess.PIPE,
+                           text=True, check=True).stdout
+    equal([name for name in wanted if f'name "{name}"' not in known], [], "devices that QEMU lacks")
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests())
