@@ -122,7 +122,7 @@ diagnose() {
 	elif grep -qE 'is not signed|NO_PUBKEY|signatures were invalid|signatures couldn.t be verified' "$log"; then
 		echo "the mirror's signature could not be checked; update debian-archive-keyring or check your mirror"
 	elif grep -qE 'Could not resolve|Temporary failure resolving|Could not connect|Failed to connect|Network is unreachable|No route to host|[Cc]onnection timed out|Connection refused|Unable to connect|Connection failed' "$log"; then
-		echo "no network: the Debian mirror cannot be reached; check the connection and the proxy settings, and run it again"
+		echo "no network: the mirror cannot be reached; check the connection and the proxy settings, and run it again"
 	elif grep -qE '(404|403|502|503)  ?[A-Z]' "$log"; then
 		echo "the mirror lists a file that it does not deliver; run it again later or use another mirror"
 	elif grep -qE 'unexpected end of file|lzma error|xz: .*corrupt|is not a Debian format archive|Unexpected end of input|invalid compressed data' "$log"; then
