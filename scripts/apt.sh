@@ -12,6 +12,13 @@ apt_mirror() {
 			'$2 == "main" && $1 ~ "^(" want ")$" { print $3; exit }'
 }
 
+# The same of its security archive; nothing where the machine has none.
+apt_security_mirror() {
+	# shellcheck disable=SC2016 # names for apt to fill in
+	apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+		awk '$2 == "main" && $1 ~ /-security$/ { print $3; exit }'
+}
+
 # Proxies and timeouts of the machine hold for us as well.
 apt_machine_settings() {
 	apt-config dump | grep -E '^Acquire::(https?|ftp|Retries|ForceIPv|Check-|Max-Default-Age)' || true
