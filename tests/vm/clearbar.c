@@ -187,7 +187,8 @@ static int stepped(const struct bar *bar)
 
 int main(int argc, char **argv)
 {
-	struct bar bar;
+	/* A second thread may look at it until the process is gone. */
+	static struct bar bar;
 	int seconds = argc > 3 ? atoi(argv[3]) : 3;
 
 	if (argc < 3)
