@@ -14,6 +14,8 @@
 #include <mach-o/dyld.h>
 #endif
 
+#include "cli.h"
+
 bool quiver_platform_has_iokit(void)
 {
 	struct utsname name;
@@ -48,6 +50,21 @@ char *quiver_platform_folder(void)
 
 	if (slash)
 		*slash = '\0';
+	return path;
+}
+
+char *quiver_platform_near(const char *const *places, size_t count)
+{
+	char *folder = quiver_platform_folder(), *path = NULL;
+
+	for (size_t i = 0; folder && !path && i < count; i++) {
+		path = quiver_text("%s/%s", folder, places[i]);
+		if (access(path, X_OK)) {
+			free(path);
+			path = NULL;
+		}
+	}
+	free(folder);
 	return path;
 }
 

@@ -4,6 +4,7 @@
 #define QUIVER_CLI_PLATFORM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* A Mac: it has IOKit, and Hypervisor.framework for QEMU. */
 bool quiver_platform_has_iokit(void);
@@ -13,6 +14,12 @@ char *quiver_platform_program(void);
 
 /* The folder of this program, or NULL. The caller frees it. */
 char *quiver_platform_folder(void);
+
+/*
+ * The first of the places, which are relative to that folder, with a program that
+ * can be run, or NULL. The caller frees it.
+ */
+char *quiver_platform_near(const char *const *places, size_t count);
 
 /*
  * The folders, as in $PATH, where macOS' own programs are looked for. On a Mac

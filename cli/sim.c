@@ -30,20 +30,10 @@ static char *find_daemon(void)
 		"../simmac/daemon/simmacd",
 	};
 	const char *chosen = getenv("QUIVER_SIMMACD");
-	char *folder, *path = NULL;
 
 	if (chosen)
 		return quiver_text("%s", chosen);
-	folder = quiver_platform_folder();
-	for (size_t i = 0; folder && !path && i < sizeof(places) / sizeof(places[0]); i++) {
-		path = quiver_text("%s/%s", folder, places[i]);
-		if (access(path, X_OK)) {
-			free(path);
-			path = NULL;
-		}
-	}
-	free(folder);
-	return path;
+	return quiver_platform_near(places, sizeof(places) / sizeof(places[0]));
 }
 
 /* Programs of macOS, which are looked for in $PATH where there is none. Whoever has put others there means it. */

@@ -88,20 +88,10 @@ static char *find_script(void)
 {
 	static const char *const places[] = { "../../../images/build", "../share/quiver/images/build" };
 	const char *chosen = getenv("QUIVER_IMAGE_BUILD");
-	char *folder, *path = NULL;
 
 	if (chosen)
 		return quiver_text("%s", chosen);
-	folder = quiver_platform_folder();
-	for (size_t i = 0; folder && !path && i < sizeof(places) / sizeof(places[0]); i++) {
-		path = quiver_text("%s/%s", folder, places[i]);
-		if (access(path, X_OK)) {
-			free(path);
-			path = NULL;
-		}
-	}
-	free(folder);
-	return path;
+	return quiver_platform_near(places, sizeof(places) / sizeof(places[0]));
 }
 
 /* Debian's tools are not for macOS; a container has them. */

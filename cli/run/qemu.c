@@ -22,16 +22,13 @@ static char *if_there(char *path, int mode)
 char *quiver_qemu_program(const char *chosen)
 {
 	static const char *const places[] = { NAME, "../libexec/quiver/" NAME };
-	char *folder, *path = NULL;
+	char *path;
 
 	if (!chosen)
 		chosen = getenv("QUIVER_QEMU");
 	if (chosen)
 		return quiver_text("%s", chosen);
-	folder = quiver_platform_folder();
-	for (size_t i = 0; folder && !path && i < sizeof(places) / sizeof(places[0]); i++)
-		path = if_there(quiver_text("%s/%s", folder, places[i]), X_OK);
-	free(folder);
+	path = quiver_platform_near(places, sizeof(places) / sizeof(places[0]));
 	return path ? path : quiver_text("%s", NAME);
 }
 
