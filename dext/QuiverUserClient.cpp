@@ -140,7 +140,8 @@ static int irq_configure(struct quiver_dext *dext, QuiverUserClient *client,
 static int reset(struct quiver_dext *dext, QuiverUserClient *client,
 		 IOUserClientMethodArguments *arguments)
 {
-	return quiver_dext_reset(dext, client, &arguments->scalarOutput[0]);
+	return quiver_dext_reset(dext, client, arguments->scalarInput[0],
+				 &arguments->scalarOutput[0]);
 }
 
 /* For the selectors that are core/'s alone: reference is a QuiverMethod. */
@@ -193,7 +194,7 @@ static const IOUserClientMethodDispatch dispatch_table[QUIVER_DEXT_SELECTORS] = 
 	/* QUIVER_DEXT_IRQ_WAIT */
 	{ irq_wait, 1, 0, 0, 0, 0 },
 	/* QUIVER_DEXT_RESET */
-	{ perform, 0, 0, 0, 1, 0 },
+	{ perform, 0, 1, 0, 1, 0 },
 };
 
 /* NULL: not core/'s alone. */

@@ -122,15 +122,16 @@ const struct quiver_device_info *quiver_device_info(const struct quiver_device *
 	return &device->info;
 }
 
-int quiver_device_reset(struct quiver_device *device, uint64_t *dropped)
+int quiver_device_reset(struct quiver_device *device, uint32_t flags, uint64_t *dropped)
 {
+	const uint64_t input = flags;
 	uint64_t count = 0;
 	uint32_t outputs = 1;
 	int error;
 
 	pthread_mutex_lock(&device->irq.configure_lock);
-	error = quiver_host_error(IOConnectCallScalarMethod(device->connect, QUIVER_DEXT_RESET, NULL,
-							    0, &count, &outputs));
+	error = quiver_host_error(IOConnectCallScalarMethod(device->connect, QUIVER_DEXT_RESET, &input,
+							    1, &count, &outputs));
 	if (!error)
 		quiver_host_irq_forget(device);
 	pthread_mutex_unlock(&device->irq.configure_lock);

@@ -19,7 +19,7 @@ static uint8_t before[QUIVER_PROBE_CONFIG_SIZE], after[QUIVER_PROBE_CONFIG_SIZE]
 static bool reset(struct quiver_probe *probe, struct quiver_probe_outcome *outcome)
 {
 	uint64_t begin = quiver_probe_now(), dropped = 0;
-	int error = quiver_device_reset(probe->device, &dropped);
+	int error = quiver_device_reset(probe->device, 0, &dropped);
 
 	quiver_probe_figure(outcome, "reset_ns",
 			    json_integer((json_int_t)(quiver_probe_now() - begin)));

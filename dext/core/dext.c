@@ -73,7 +73,7 @@ void quiver_dext_delete(struct quiver_dext *dext)
 	uint64_t dropped;
 
 	if (dext->client)
-		quiver_dext_quiesce(dext, &dropped);
+		quiver_dext_quiesce(dext, false, &dropped);
 	/*
 	 * What a quarantined device still has goes too: the process ends, and
 	 * the kernel would release it with nobody left to look after the device.
@@ -121,7 +121,7 @@ void quiver_dext_release(struct quiver_dext *dext, const void *client)
 
 	if (!quiver_dext_owned_by(dext, client))
 		return;
-	if (dext->state != QUIVER_DEXT_GONE && !quiver_dext_quiesce(dext, &dropped))
+	if (dext->state != QUIVER_DEXT_GONE && !quiver_dext_quiesce(dext, false, &dropped))
 		dext->state = QUIVER_DEXT_UNCLAIMED;
 	dext->client = NULL;
 }

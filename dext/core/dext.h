@@ -147,8 +147,9 @@ int quiver_dext_stats(struct quiver_dext *dext, const void *client,
 int quiver_dext_irq_configure(struct quiver_dext *dext, const void *client, uint64_t type,
 			      uint64_t count, uint64_t *granted);
 
-/* *dropped: mappings that were released. Also set on failure. */
-int quiver_dext_reset(struct quiver_dext *dext, const void *client, uint64_t *dropped);
+/* flags: QUIVER_DEXT_RESET_*. *dropped: mappings that were released. Also set on failure. */
+int quiver_dext_reset(struct quiver_dext *dext, const void *client, uint64_t flags,
+		      uint64_t *dropped);
 
 /*
  * One interrupt of a vector; callable at any time between interrupts_start()

@@ -71,9 +71,9 @@ int quiver_config_stop_mastering(struct quiver_dext *dext);
 uint64_t quiver_dma_drop(struct quiver_dext *dext);
 
 /*
- * The one way out of use [D8]. 0: as if just claimed. -ETIMEDOUT: the device is
- * quarantined.
+ * The one way out of use [D8]. 0: as if just claimed, but for mappings if they are to be
+ * kept. -ETIMEDOUT: the device is quarantined.
  */
-int quiver_dext_quiesce(struct quiver_dext *dext, uint64_t *dropped);
+int quiver_dext_quiesce(struct quiver_dext *dext, bool keep, uint64_t *dropped);
 
 #endif

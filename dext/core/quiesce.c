@@ -43,7 +43,7 @@ static int reset(struct quiver_dext *dext)
 	return err ? -ETIMEDOUT : 0;
 }
 
-int quiver_dext_quiesce(struct quiver_dext *dext, uint64_t *dropped)
+int quiver_dext_quiesce(struct quiver_dext *dext, bool keep, uint64_t *dropped)
 {
 	bool stopped;
 	int err;
@@ -62,7 +62,7 @@ int quiver_dext_quiesce(struct quiver_dext *dext, uint64_t *dropped)
 	 */
 	if (!err || quiver_config_answers(dext))
 		stopped = !quiver_config_stop_mastering(dext);
-	if (stopped)
+	if (stopped && (!keep || err))
 		*dropped = quiver_dma_drop(dext);
 	dext->ops->interrupts_stop(dext->shell);
 
@@ -74,10 +74,15 @@ int quiver_dext_quiesce(struct quiver_dext *dext, uint64_t *dropped)
 	return 0;
 }
 
-int quiver_dext_reset(struct quiver_dext *dext, const void *client, uint64_t *dropped)
+int quiver_dext_reset(struct quiver_dext *dext, const void *client, uint64_t flags,
+		      uint64_t *dropped)
 {
 	int err = quiver_dext_check(dext, client);
 
 	*dropped = 0;
-	return err ? err : quiver_dext_quiesce(dext, dropped);
+	if (err)
+		return err;
+	if (flags & ~(uint64_t)QUIVER_DEXT_RESET_KEEP)
+		return -EINVAL;
+	return quiver_dext_quiesce(dext, flags & QUIVER_DEXT_RESET_KEEP, dropped);
 }

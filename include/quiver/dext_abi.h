@@ -15,7 +15,7 @@
 #endif
 #include "quiver/types.h"
 
-#define QUIVER_DEXT_ABI_VERSION	2
+#define QUIVER_DEXT_ABI_VERSION	3
 #define QUIVER_DEXT_SERVICE	"QuiverDriver"	/* registry name, for IOServiceNameMatching() */
 #define QUIVER_DEXT_BARS	6
 #define QUIVER_DEXT_VECTORS_MAX	2048		/* MSI-X' own limit */
@@ -42,7 +42,9 @@ enum quiver_dext_selector {
 	 * -, -, -, -. Takes the device for this client until it closes.
 	 * kIOReturnExclusiveAccess: another has it. kIOReturnUnsupported: the
 	 * function is one that is refused [H16]. kIOReturnNotResponding: the
-	 * device does not answer config reads.
+	 * device does not answer config reads. A device that is gone, and that
+	 * no client has, goes the way of RESET first: kIOReturnNoDevice if that
+	 * does not bring it back, or if the Mac is asleep.
 	 */
 	QUIVER_DEXT_CLAIM,
 	/*
@@ -91,17 +93,20 @@ enum quiver_dext_selector {
 	QUIVER_DEXT_IRQ_CONFIGURE,
 	/*
 	 * Async; -, -, -, -. Registers the wake-up port. Completes once for each
-	 * time that the pending page goes from armed to not armed, until the
-	 * client closes; a second call replaces the first.
+	 * time that the pending page goes from armed to not armed, and once when
+	 * the device is lost to the client, until the client closes; a second
+	 * call replaces the first.
 	 */
 	QUIVER_DEXT_IRQ_WAIT,
 	/*
-	 * -, -, (mappings dropped), -. Bus mastering off and read back, reset by
-	 * the method of this device [H8], config space polled, then all mappings
-	 * and interrupts released. kIOReturnNotResponding: the device did not
-	 * come back; then it is quarantined, and every later call but IDENTIFY
-	 * and STATS fails with kIOReturnNoDevice. Its mappings are kept unless
-	 * bus mastering was seen to be off before.
+	 * (flags), -, (mappings dropped), -. Bus mastering off and read back,
+	 * reset by the method of this device [H8], config space polled, then all
+	 * mappings and interrupts released; with QUIVER_DEXT_RESET_KEEP mappings
+	 * stay, for a driver that resets its own device and goes on.
+	 * kIOReturnBadArgument: other flags. kIOReturnNotResponding: the device
+	 * did not come back; then it is quarantined, and every later call but
+	 * IDENTIFY and STATS fails with kIOReturnNoDevice. Its mappings are kept
+	 * unless bus mastering was seen to be off before.
 	 */
 	QUIVER_DEXT_RESET,
 	QUIVER_DEXT_SELECTORS
@@ -113,12 +118,24 @@ enum quiver_dext_memory {
 	QUIVER_DEXT_MEM_PENDING	= 16	/* struct quiver_dext_pending */
 };
 
+#define QUIVER_DEXT_RESET_KEEP	(1u << 0)
+
 enum quiver_dext_state {
 	QUIVER_DEXT_UNCLAIMED,
 	QUIVER_DEXT_CLAIMED,	/* bus mastering never on since the claim or the last reset */
 	QUIVER_DEXT_LIVE,	/* it may do DMA */
 	QUIVER_DEXT_QUIESCING,
-	QUIVER_DEXT_GONE	/* unplugged, or quarantined after a failed reset */
+	QUIVER_DEXT_GONE	/* see enum quiver_dext_cause */
+};
+
+/* Why a device is gone. Only the first two end without the cable or the power switch. */
+enum quiver_dext_cause {
+	QUIVER_DEXT_CAUSE_NONE,		/* it is not */
+	QUIVER_DEXT_CAUSE_SLEEP,	/* the Mac slept: once it is awake, whoever claims it gets it */
+	QUIVER_DEXT_CAUSE_UNPLUGGED,	/* macOS takes the device away */
+	QUIVER_DEXT_CAUSE_SILENT,	/* config space was not answered, before a reset or after it */
+	QUIVER_DEXT_CAUSE_MASTERING,	/* it answers, but bus mastering cannot be turned off */
+	QUIVER_DEXT_CAUSE_RESET		/* macOS refused the reset */
 };
 
 struct quiver_dext_identity {
@@ -128,7 +145,9 @@ struct quiver_dext_identity {
 	__u32 class_revision;		/* config dword 0x08 */
 	__u32 address;			/* host bus << 8 | devfn; for the user's eyes */
 	__u32 refused;			/* 1: a function that cannot be claimed [H16] */
-	__u32 reserved[9];
+	__u32 cause;			/* enum quiver_dext_cause */
+	__u32 mappings;			/* in DART now; of a device that is gone: those that it keeps */
+	__u32 reserved[7];
 };
 
 struct quiver_dext_bar {
@@ -213,7 +232,13 @@ struct quiver_dext_stats {
  */
 struct quiver_dext_pending {
 	__u32 armed;
-	__u32 reserved[15];
+	/*
+	 * enum quiver_dext_cause: set once, before the wake-up, when the device
+	 * is lost to the claimant, which then closes. Other than after a RESET
+	 * that failed, nobody has asked for it.
+	 */
+	__u32 lost;
+	__u32 reserved[14];
 	__u64 bits[QUIVER_DEXT_VECTORS_MAX / 64];
 };
 

@@ -118,11 +118,29 @@ int quiver_irq_configure(struct quiver_device *device, uint32_t type, unsigned i
 			 quiver_irq_handler handler, void *context, unsigned int *granted);
 
 /*
+ * Called once, on the device's interrupt thread, when the device is lost: it was
+ * unplugged, the Mac slept, the extension ended, or it did not survive a reset.
+ * Every call from then on is -ENODEV; what is left to do is quiver_device_close().
+ */
+typedef void (*quiver_lost_handler)(void *context, enum quiver_dext_cause cause);
+
+/*
+ * From now on handler is called when the device is lost, at once if it is. Tells
+ * within QUIVER_LOST_SECONDS even if the extension died and tells nobody. Once a
+ * device; the same rules for locks as for quiver_irq_configure()'s handler.
+ * -EALREADY. -ENOMEM.
+ */
+int quiver_device_watch(struct quiver_device *device, quiver_lost_handler handler, void *context);
+
+#define QUIVER_LOST_SECONDS 2
+
+/*
  * Bus mastering off, reset, mappings dropped, interrupts off, in the order that
  * does not panic [D8]. *dropped (may be NULL): how many mappings. Without it the
- * device would go on with DMA of a guest that is gone.
+ * device would go on with DMA of a guest that is gone. flags: 0, or
+ * QUIVER_DEXT_RESET_KEEP for mappings that stay; other ones: -EINVAL.
  */
-int quiver_device_reset(struct quiver_device *device, uint64_t *dropped);
+int quiver_device_reset(struct quiver_device *device, uint32_t flags, uint64_t *dropped);
 
 int quiver_device_stats(struct quiver_device *device, struct quiver_dext_stats *stats);
 

@@ -46,7 +46,7 @@ static const struct counts {
 	[QUIVER_DEXT_STATS] = { 0, 0, 0, sizeof(struct quiver_dext_stats), 0, 0 },
 	[QUIVER_DEXT_IRQ_CONFIGURE] = { 2, 0, 1, 0, 0, 0 },
 	[QUIVER_DEXT_IRQ_WAIT] = { 0, 0, 0, 0, 1, 0 },
-	[QUIVER_DEXT_RESET] = { 0, 0, 1, 0, 0, 0 },
+	[QUIVER_DEXT_RESET] = { 1, 0, 1, 0, 0, 0 },
 };
 
 static kern_return_t call_with(io_connect_t client, uint32_t selector, struct counts counts,

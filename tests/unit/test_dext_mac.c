@@ -312,9 +312,10 @@ void client_master(io_connect_t client, bool on)
 
 kern_return_t client_reset(io_connect_t client, uint64_t *dropped)
 {
+	const uint64_t flags = 0;
 	uint32_t count = 1;
 
-	return IOConnectCallScalarMethod(client, QUIVER_DEXT_RESET, NULL, 0, dropped, &count);
+	return IOConnectCallScalarMethod(client, QUIVER_DEXT_RESET, &flags, 1, dropped, &count);
 }
 
 kern_return_t client_irq(io_connect_t client, uint64_t type, uint64_t count, uint64_t *granted)

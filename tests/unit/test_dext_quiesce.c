@@ -11,7 +11,7 @@ static void the_way_out_has_one_order(void **unused)
 	assert_int_equal(fake_map(dext, 1, NULL), 0);
 	fake_make_live(dext);
 	fake_expect_log("ppM");
-	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), 0);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
 	assert_int_equal(dropped, 2);
 	fake_expect_log("mfcci");
 	fake_make_live(dext);
@@ -45,7 +45,7 @@ static void mastering_that_a_reset_restores_is_cleared(void **unused)
 	assert_int_equal(fake_map(dext, 1, NULL), 0);
 	fake_make_live(dext);
 	fake_expect_log("pM");
-	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), 0);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
 	fake_expect_log("mfmci");
 	fake_delete(dext);
 }
@@ -61,7 +61,7 @@ static void gb202_never_gets_an_flr(void **unused)
 		dext = fake_new_claimed();
 		fake_make_live(dext);
 		memset(fake.log, 0, sizeof(fake.log));
-		assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), 0);
+		assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
 		fake_expect_log("mhi");
 		fake_delete(dext);
 		memset(fake.log, 0, sizeof(fake.log));
@@ -75,7 +75,7 @@ static void without_flr_it_is_a_hot_reset(void **unused)
 
 	fake_put32(0x44, 0);
 	dext = fake_new_claimed();
-	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), 0);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
 	fake_expect_log("hi");
 	fake_delete(dext);
 }
@@ -86,10 +86,10 @@ static void an_flr_that_fails_becomes_a_hot_reset(void **unused)
 	uint64_t dropped;
 
 	fake.reset_result[QUIVER_RESET_FUNCTION] = -EIO;
-	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), 0);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
 	fake_expect_log("fhi");
 	fake.reset_result[QUIVER_RESET_HOT] = -EIO;
-	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), -ETIMEDOUT);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), -ETIMEDOUT);
 	assert_int_equal(fake_state(dext), QUIVER_DEXT_GONE);
 	fake_delete(dext);
 }
@@ -105,7 +105,7 @@ static void a_reset_that_fails_may_restore_mastering_too(void **unused)
 	assert_int_equal(fake_map(dext, 1, NULL), 0);
 	fake_make_live(dext);
 	fake_expect_log("pM");
-	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), -ETIMEDOUT);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), -ETIMEDOUT);
 	fake_expect_log("mfhmci");
 	assert_int_equal(dropped, 1);
 	fake_delete(dext);
@@ -117,7 +117,7 @@ static void a_slow_device_is_waited_for(void **unused)
 	uint64_t dropped;
 
 	fake.answers_after = 100;
-	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), 0);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
 	assert_int_equal(fake_state(dext), QUIVER_DEXT_CLAIMED);
 	fake_delete(dext);
 }
@@ -129,7 +129,7 @@ static void the_wait_is_bounded(void **unused)
 
 	fake_make_live(dext);
 	fake.dies_of_reset = true;
-	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), -ETIMEDOUT);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), -ETIMEDOUT);
 	assert_true(fake.clock >= QUIVER_RESET_DEADLINE_US);
 	assert_true(fake.clock < 2 * QUIVER_RESET_DEADLINE_US);
 	fake_delete(dext);
@@ -144,7 +144,7 @@ static void stopped_then_dead_drops_and_quarantines(void **unused)
 	assert_int_equal(fake_map(dext, 1, NULL), 0);
 	fake_make_live(dext);
 	fake.dies_of_reset = true;
-	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), -ETIMEDOUT);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), -ETIMEDOUT);
 	assert_int_equal(dropped, 1);
 	assert_int_equal(fake.mapped, 0);
 	assert_int_equal(fake_state(dext), QUIVER_DEXT_GONE);
@@ -159,11 +159,11 @@ static void expect_quarantine_with_mappings(struct quiver_dext *dext)
 	struct quiver_dext_stats stats;
 	uint64_t dropped;
 
-	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), -ETIMEDOUT);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), -ETIMEDOUT);
 	assert_int_equal(dropped, 0);
 	assert_int_equal(fake.mapped, 2);
 	assert_int_equal(fake_state(dext), QUIVER_DEXT_GONE);
-	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), -ENODEV);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), -ENODEV);
 	assert_int_equal(quiver_dext_stats(dext, &client_a, &stats), 0);
 	assert_int_equal(stats.mappings, 2);
 	quiver_dext_release(dext, &client_a);
@@ -201,7 +201,7 @@ static void an_id_that_asks_to_retry_is_no_answer(void **unused)
 	uint64_t dropped;
 
 	fake.retries = true;
-	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), -ETIMEDOUT);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), -ETIMEDOUT);
 	fake_delete(dext);
 }
 
@@ -214,7 +214,7 @@ static void revived_by_the_reset_is_well(void **unused)
 	assert_int_equal(fake_map(dext, 1, NULL), 0);
 	fake.silent = true;
 	fake.answers_after = 4;
-	assert_int_equal(quiver_dext_reset(dext, &client_a, &dropped), 0);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
 	assert_int_equal(dropped, 1);
 	fake_delete(dext);
 }

@@ -299,11 +299,11 @@ static void reset_reports_what_it_dropped(void **state)
 	uint64_t dropped = 0;
 
 	fake.dropped = 17;
-	assert_int_equal(quiver_device_reset(device, &dropped), 0);
+	assert_int_equal(quiver_device_reset(device, 0, &dropped), 0);
 	assert_int_equal(dropped, 17);
-	assert_int_equal(quiver_device_reset(device, NULL), 0);
+	assert_int_equal(quiver_device_reset(device, 0, NULL), 0);
 	fake.status[QUIVER_DEXT_RESET] = kIOReturnNotResponding;
-	assert_int_equal(quiver_device_reset(device, NULL), -ENODEV);
+	assert_int_equal(quiver_device_reset(device, 0, NULL), -ENODEV);
 	quiver_device_close(device);
 }
 

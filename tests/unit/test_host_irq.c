@@ -239,7 +239,7 @@ static void the_same_handler_is_not_waited_for(void **state)
 		assert_int_equal(quiver_irq_configure(device, QUIVER_DEXT_IRQ_NONE, 0, lock_hit,
 						      NULL, NULL), 0);
 		if (i % 2)
-			assert_int_equal(quiver_device_reset(device, NULL), 0);
+			assert_int_equal(quiver_device_reset(device, 0, NULL), 0);
 		pthread_mutex_unlock(&big_lock);
 	}
 }
@@ -249,7 +249,7 @@ static void reset_turns_interrupts_off(void **state)
 	turn_on(4);
 	fake_raise(0);
 	wait_for_hit(0, 1);
-	assert_int_equal(quiver_device_reset(device, NULL), 0);
+	assert_int_equal(quiver_device_reset(device, 0, NULL), 0);
 	fake_raise(1);
 	usleep(10000);
 	assert_int_equal(hits[1], 0);

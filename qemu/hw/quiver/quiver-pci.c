@@ -17,7 +17,7 @@ int quiver_pci_host_reset(QuiverPci *s)
     int error = 0;
 
     if (!s->pristine) {
-        error = quiver_device_reset(s->host, NULL);
+        error = quiver_device_reset(s->host, 0, NULL);
         quiver_pci_irq_forget(s);
     }
     if (error) {
@@ -57,7 +57,7 @@ static void quiver_pci_exit(Notifier *notifier, void *data)
     QuiverPci *s = container_of(notifier, QuiverPci, exit);
 
     if (!s->pristine) {
-        quiver_device_reset(s->host, NULL);
+        quiver_device_reset(s->host, 0, NULL);
     }
 }
 
