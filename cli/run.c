@@ -17,6 +17,7 @@
 #include "devices.h"
 #include "names.h"
 #include "process.h"
+#include "run/awake.h"
 #include "run/folder.h"
 #include "run/keeper.h"
 #include "run/note.h"
@@ -186,9 +187,11 @@ static void restore_terminal(const struct terminal *terminal)
 static int run_qemu(struct run *run)
 {
 	struct terminal terminal;
+	struct quiver_awake awake;
 	double begin = now();
 	int status;
 
+	quiver_awake_begin(&awake, run->devices.count);
 	save_terminal(&terminal, wants_terminal(run));
 	status = start_qemu(run);
 	if (!status) {
@@ -198,6 +201,7 @@ static int run_qemu(struct run *run)
 	run->seconds = now() - begin;
 	quiver_keeper_close(&run->keeper);
 	restore_terminal(&terminal);
+	quiver_awake_end(&awake);
 	if (run->stop.signal)
 		quiver_note("the VM has ended");
 	return status;

@@ -106,21 +106,47 @@ static kern_return_t start_device(QuiverDriver_IVars *ivars)
 						  limits, &ivars->dext));
 }
 
-/* Undoes Start(); the device is quiet, and what was cancelled may still be on its way. */
+/* After whatever may have lost the device to its claimant. Under lock. */
+static void tell_lost(QuiverDriver_IVars *ivars)
+{
+	if (ivars->claimant && quiver_dext_lost(ivars->dext, ivars->pending))
+		quiver_platform_wake(ivars);
+}
+
+/*
+ * Sleep and the end have their time, and a lock is not fair: until they are done, clients
+ * do not compete for it. So there is at most one call of theirs to wait for.
+ */
+static void lock_urgently(QuiverDriver_IVars *ivars)
+{
+	__atomic_add_fetch(&ivars->urgent, 1, __ATOMIC_SEQ_CST);
+	IOLockLock(ivars->lock);
+}
+
+static void unlock_urgently(QuiverDriver_IVars *ivars)
+{
+	__atomic_sub_fetch(&ivars->urgent, 1, __ATOMIC_SEQ_CST);
+	IOLockUnlock(ivars->lock);
+}
+
+/* Undoes Start(); what was cancelled may still be on its way. */
 static void stop_device(QuiverDriver_IVars *ivars)
 {
 	struct quiver_dext *dext;
 
-	IOLockLock(ivars->lock);
+	lock_urgently(ivars);
 	dext = ivars->dext;
-	ivars->dext = NULL;
-	if (dext)
+	if (dext) {
+		quiver_dext_end(dext);
+		tell_lost(ivars);
+		ivars->dext = NULL;
 		quiver_dext_delete(dext);
+	}
 	if (ivars->queue)
 		quiver_platform_set_wake(ivars, NULL, NULL);
 	quiver_platform_release_page(ivars);
 	ivars->claimant = NULL;
-	IOLockUnlock(ivars->lock);
+	unlock_urgently(ivars);
 	if (ivars->open)
 		ivars->pci->Close(ivars->driver, 0);
 	ivars->open = false;
@@ -166,11 +192,46 @@ void QuiverDriver::Cancelled()
 	provider->release();
 }
 
+static void put_to_sleep(QuiverDriver_IVars *ivars)
+{
+	lock_urgently(ivars);
+	if (ivars->dext) {
+		quiver_dext_sleep(ivars->dext);
+		tell_lost(ivars);
+	}
+	unlock_urgently(ivars);
+}
+
+static void wake_up(QuiverDriver_IVars *ivars)
+{
+	IOLockLock(ivars->lock);
+	if (ivars->dext)
+		quiver_dext_wake(ivars->dext);
+	IOLockUnlock(ivars->lock);
+}
+
+/*
+ * Off is sleep; Low, a device that is not fully powered while the Mac runs, is no better
+ * for a guest. The call of super has 20 s [L2], and so the client is told, but never
+ * waited for.
+ */
+kern_return_t IMPL(QuiverDriver, SetPowerState)
+{
+	if (powerFlags & kIOServicePowerCapabilityOn)
+		wake_up(ivars);
+	else
+		put_to_sleep(ivars);
+	return SetPowerState(powerFlags, SUPERDISPATCH);
+}
+
 kern_return_t IMPL(QuiverDriver, NewUserClient)
 {
 	IOService *service = NULL;
 	kern_return_t result = Create(this, "UserClientProperties", &service);
 
+	/* An object that cannot be made, says xnu; to a client it would mean this device. */
+	if (result == kIOReturnUnsupported)
+		return kIOReturnNoMemory;
 	if (result != kIOReturnSuccess)
 		return result;
 	*userClient = OSDynamicCast(IOUserClient, service);
@@ -181,14 +242,56 @@ kern_return_t IMPL(QuiverDriver, NewUserClient)
 	return kIOReturnSuccess;
 }
 
+/* *place: of client, or of NULL, which is room. */
+static bool find_client(QuiverDriver_IVars *ivars, QuiverUserClient *client, size_t *place)
+{
+	for (*place = 0; *place < QUIVER_CLIENTS_MAX; ++*place) {
+		if (ivars->clients[*place] == client)
+			return true;
+	}
+	return false;
+}
+
+kern_return_t QuiverDriver::Admit(QuiverUserClient *client)
+{
+	kern_return_t result = kIOReturnNoResources;
+	size_t place;
+
+	IOLockLock(ivars->lock);
+	if (!ivars->dext) {
+		result = kIOReturnNoDevice;
+	} else if (find_client(ivars, NULL, &place)) {
+		ivars->clients[place] = client;
+		result = kIOReturnSuccess;
+	}
+	IOLockUnlock(ivars->lock);
+	return result;
+}
+
+/* Of a client's call. -ENODEV: the driver has ended, and the lock is not held. */
+static int lock_for_client(QuiverDriver_IVars *ivars)
+{
+	IOLockLock(ivars->lock);
+	while (__atomic_load_n(&ivars->urgent, __ATOMIC_SEQ_CST)) {
+		IOLockUnlock(ivars->lock);
+		IOSleep(1);
+		IOLockLock(ivars->lock);
+	}
+	if (ivars->dext)
+		return 0;
+	IOLockUnlock(ivars->lock);
+	return -ENODEV;
+}
+
 kern_return_t QuiverDriver::Perform(QuiverUserClient *client, QuiverMethod method,
 				    IOUserClientMethodArguments *arguments)
 {
-	int error = -ENODEV;
+	int error = lock_for_client(ivars);
 
-	IOLockLock(ivars->lock);
-	if (ivars->dext)
-		error = method(ivars->dext, client, arguments);
+	if (error)
+		return quiver_dext_return(error);
+	error = method(ivars->dext, client, arguments);
+	tell_lost(ivars);
 	IOLockUnlock(ivars->lock);
 	return quiver_dext_return(error);
 }
@@ -196,9 +299,11 @@ kern_return_t QuiverDriver::Perform(QuiverUserClient *client, QuiverMethod metho
 /* The page comes first, so that nothing can fail once the claim is ours. */
 static int claim_locked(QuiverDriver_IVars *ivars, QuiverUserClient *client)
 {
+	size_t place;
 	int error;
 
-	if (!ivars->dext)
+	/* A call that was under way when its client was stopped: nobody would end the claim. */
+	if (!find_client(ivars, client, &place))
 		return -ENODEV;
 	if (ivars->claimant)	/* core knows why not, or that it is us */
 		return quiver_dext_claim(ivars->dext, client);
@@ -214,9 +319,10 @@ static int claim_locked(QuiverDriver_IVars *ivars, QuiverUserClient *client)
 
 kern_return_t QuiverDriver::Claim(QuiverUserClient *client)
 {
-	int error;
+	int error = lock_for_client(ivars);
 
-	IOLockLock(ivars->lock);
+	if (error)
+		return quiver_dext_return(error);
 	error = claim_locked(ivars, client);
 	IOLockUnlock(ivars->lock);
 	return quiver_dext_return(error);
@@ -224,7 +330,11 @@ kern_return_t QuiverDriver::Claim(QuiverUserClient *client)
 
 void QuiverDriver::Release(QuiverUserClient *client)
 {
+	size_t place;
+
 	IOLockLock(ivars->lock);
+	if (find_client(ivars, client, &place))
+		ivars->clients[place] = NULL;
 	if (ivars->dext && quiver_dext_owned_by(ivars->dext, client)) {
 		quiver_dext_release(ivars->dext, client);
 		quiver_platform_set_wake(ivars, NULL, NULL);
@@ -240,8 +350,6 @@ static int copy_memory_locked(QuiverDriver_IVars *ivars, QuiverUserClient *clien
 	uint8_t index;
 	int error;
 
-	if (!ivars->dext)
-		return -ENODEV;
 	if (type == QUIVER_DEXT_MEM_PENDING) {
 		if (!quiver_dext_owned_by(ivars->dext, client))
 			return -EPERM;
@@ -259,9 +367,10 @@ static int copy_memory_locked(QuiverDriver_IVars *ivars, QuiverUserClient *clien
 kern_return_t QuiverDriver::CopyMemory(QuiverUserClient *client, uint64_t type,
 				       IOMemoryDescriptor **memory)
 {
-	int error;
+	int error = lock_for_client(ivars);
 
-	IOLockLock(ivars->lock);
+	if (error)
+		return quiver_dext_return(error);
 	error = copy_memory_locked(ivars, client, type, memory);
 	IOLockUnlock(ivars->lock);
 	return quiver_dext_return(error);
@@ -269,11 +378,11 @@ kern_return_t QuiverDriver::CopyMemory(QuiverUserClient *client, uint64_t type,
 
 kern_return_t QuiverDriver::SetWake(QuiverUserClient *client, OSAction *action)
 {
-	int error = -ENODEV;
+	int error = lock_for_client(ivars);
 
-	IOLockLock(ivars->lock);
-	if (ivars->dext)
-		error = quiver_dext_check(ivars->dext, client);
+	if (error)
+		return quiver_dext_return(error);
+	error = quiver_dext_check(ivars->dext, client);
 	if (!error)
 		quiver_platform_set_wake(ivars, client, action);
 	IOLockUnlock(ivars->lock);

@@ -32,19 +32,26 @@ void QuiverUserClient::free()
 kern_return_t IMPL(QuiverUserClient, Start)
 {
 	kern_return_t result = Start(provider, SUPERDISPATCH);
+	QuiverDriver *driver;
 
 	if (result != kIOReturnSuccess)
 		return result;
-	ivars->driver = OSDynamicCast(QuiverDriver, provider);
-	if (!ivars->driver) {
+	driver = OSDynamicCast(QuiverDriver, provider);
+	result = driver ? driver->Admit(this) : kIOReturnBadArgument;
+	if (result != kIOReturnSuccess) {
 		Stop(provider, SUPERDISPATCH);
-		return kIOReturnBadArgument;
+		return result;
 	}
-	ivars->driver->retain();
+	driver->retain();
+	ivars->driver = driver;
 	return kIOReturnSuccess;
 }
 
-/* Also how a client that died ends: the device is made safe before anything of it goes [D8]. */
+/*
+ * Also how a client that died ends: the device is made safe before anything of it goes
+ * [D8]. Of a device that is unplugged this and the driver's Stop() come in any order, or
+ * at once [L1]: whoever is first does the work.
+ */
 kern_return_t IMPL(QuiverUserClient, Stop)
 {
 	if (ivars->driver)

@@ -7,27 +7,40 @@
 #include "core/error.h"
 #include "dext/platform.h"
 
+/*
+ * Sources that were cancelled and have not ended yet. A client that asks for vectors
+ * again and again waits for those first, or there would be more and more of them.
+ */
+#define ENDING_MAX (2 * QUIVER_DEXT_VECTORS_MAX)
+
 /* What an action of a source carries. */
 struct vector_reference {
 	uint32_t vector, generation;
 };
 
-static bool is_messaged(QuiverDriver_IVars *ivars, uint32_t index)
+static kern_return_t get_type(QuiverDriver_IVars *ivars, uint32_t index, bool *messaged)
 {
 	uint64_t type = 0;
+	kern_return_t result = IOInterruptDispatchSource::GetInterruptType(ivars->pci, index, &type);
 
-	return IOInterruptDispatchSource::GetInterruptType(ivars->pci, index, &type) ==
-	       kIOReturnSuccess && type & (kIOInterruptTypePCIMessaged |
-					   kIOInterruptTypePCIMessagedX);
+	*messaged = type & (kIOInterruptTypePCIMessaged | kIOInterruptTypePCIMessagedX);
+	return result;
 }
 
-/* The vectors that macOS has laid out; an INTx that the function has as well comes first. */
+/*
+ * The vectors that macOS has laid out; an INTx that the function has as well comes first. One
+ * that cannot be asked for its type is none: all vectors would be taken for their neighbours.
+ */
 static uint32_t laid_out(QuiverDriver_IVars *ivars)
 {
 	uint32_t count = 0;
+	bool messaged;
 
-	ivars->first = is_messaged(ivars, 0) ? 0 : 1;
-	while (count < QUIVER_DEXT_VECTORS_MAX && is_messaged(ivars, ivars->first + count))
+	if (get_type(ivars, 0, &messaged) != kIOReturnSuccess)
+		return 0;
+	ivars->first = messaged ? 0 : 1;
+	while (count < QUIVER_DEXT_VECTORS_MAX &&
+	       get_type(ivars, ivars->first + count, &messaged) == kIOReturnSuccess && messaged)
 		count++;
 	return count;
 }
@@ -95,9 +108,12 @@ static void activate(QuiverDriver_IVars *ivars)
 int quiver_interrupts_start(void *shell, uint32_t type, uint32_t count, uint32_t *granted)
 {
 	QuiverDriver_IVars *ivars = static_cast<QuiverDriver_IVars *>(shell);
-	uint32_t resolved = resolve(ivars, type);
+	uint32_t resolved;
 	int error = 0;
 
+	if (__atomic_load_n(&ivars->ending, __ATOMIC_SEQ_CST) > ENDING_MAX)
+		return -ENOSPC;
+	resolved = resolve(ivars, type);
 	if (!resolved)
 		return -ENOSPC;
 	if (count > resolved)
@@ -175,15 +191,28 @@ void quiver_platform_set_wake(QuiverDriver_IVars *ivars, QuiverUserClient *clien
  * On the queue. One asynchronous call completes as often as there is something
  * to tell, as Apple's samples do.
  */
+static void complete(QuiverDriver_IVars *ivars)
+{
+	const IOUserClientAsyncArgumentsArray nothing = {};
+
+	if (ivars->wake)
+		ivars->wake_client->AsyncCompletion(ivars->wake, kIOReturnSuccess, nothing, 0);
+}
+
+void quiver_platform_wake(QuiverDriver_IVars *ivars)
+{
+	ivars->queue->DispatchSync(^{
+		complete(ivars);
+	});
+}
+
 void quiver_platform_interrupt(QuiverDriver_IVars *ivars, OSAction *action)
 {
 	const struct vector_reference *reference =
 		static_cast<const struct vector_reference *>(action->GetReference());
-	const IOUserClientAsyncArgumentsArray nothing = {};
 
 	if (!ivars->active || reference->generation != ivars->generation)
 		return;
-	if (quiver_dext_interrupt(ivars->active, ivars->pending, reference->vector) &&
-	    ivars->wake)
-		ivars->wake_client->AsyncCompletion(ivars->wake, kIOReturnSuccess, nothing, 0);
+	if (quiver_dext_interrupt(ivars->active, ivars->pending, reference->vector))
+		complete(ivars);
 }

@@ -123,12 +123,26 @@ static int unmap(void *, const struct quiver_dext_grant *grant)
 	return result ? -EIO : 0;
 }
 
-static int reset(void *shell, enum quiver_dext_reset_method method)
+static int reset(void *shell, enum quiver_reset_method method)
 {
 	IOOptionBits type = method == QUIVER_RESET_FUNCTION ? kIOPCIDeviceResetTypeFunctionReset :
 							      kIOPCIDeviceResetTypeHotReset;
 
 	return state(shell)->pci->Reset(type, kIOPCIDeviceResetOptionNone) ? -EIO : 0;
+}
+
+/* All ones: the bridge above has gone as well [L7]. One that is there has no such speed. */
+static bool unplugged(void *shell)
+{
+	IOPCILinkSpeed speed = kPCILinkSpeed_2_5_GTs;
+	uint32_t bits = 0;
+
+	if (state(shell)->pci->GetLinkSpeed(&speed) != kIOReturnSuccess)
+		return false;
+	/* The type has no such value: it may not be read as one. */
+	static_assert(sizeof(speed) == sizeof(bits), "an enum of C");
+	memcpy(&bits, &speed, sizeof(bits));
+	return bits == 0xf;
 }
 
 static uint64_t now_us(void *)
@@ -152,7 +166,7 @@ static void release(void *, void *memory, size_t size)
 }
 
 const struct quiver_dext_ops quiver_platform_ops = {
-	config_read, config_write, bar_info, map, unmap, reset,
+	config_read, config_write, bar_info, map, unmap, reset, unplugged,
 	quiver_interrupts_start, quiver_interrupts_stop, now_us, sleep_us, allocate, release,
 };
 

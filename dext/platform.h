@@ -13,12 +13,19 @@
 class QuiverDriver;
 class QuiverUserClient;
 
+/*
+ * User clients at a time. Each is memory and a queue here, and lives as long as its
+ * program likes; a few programs look at the device, one uses it.
+ */
+#define QUIVER_CLIENTS_MAX 32
+
 struct QuiverDriver_IVars {
 	QuiverDriver *driver;
 	IOPCIDevice *pci;
 	bool open;
 	IOLock *lock;			/* of dext and of what follows */
 	struct quiver_dext *dext;	/* while started */
+	QuiverUserClient *clients[QUIVER_CLIENTS_MAX];	/* that have not been stopped; NULL: room */
 	QuiverUserClient *claimant;
 	IOBufferMemoryDescriptor *page;	/* while claimed */
 
@@ -38,6 +45,7 @@ struct QuiverDriver_IVars {
 	uint32_t source_count, source_room;
 	uint32_t first;			/* macOS' index of vector 0 */
 
+	uint32_t urgent;		/* atomic: sleep or the end wants lock, and clients let it have it */
 	uint32_t ending;		/* atomic: what Cancelled() is still to be called for */
 	IOService *stopping;		/* Stop()'s provider; read once none is left */
 };
@@ -49,6 +57,9 @@ void quiver_platform_release_page(QuiverDriver_IVars *ivars);
 
 void quiver_platform_set_wake(QuiverDriver_IVars *ivars, QuiverUserClient *client,
 			      OSAction *action);
+
+/* Completes the claimant's asynchronous call, if there is one. */
+void quiver_platform_wake(QuiverDriver_IVars *ivars);
 
 /* On the interrupt queue. */
 void quiver_platform_interrupt(QuiverDriver_IVars *ivars, OSAction *action);

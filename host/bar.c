@@ -32,8 +32,9 @@ int quiver_bar_info(struct quiver_device *device, unsigned int bar, struct quive
 
 	if (bar >= QUIVER_DEXT_BARS)
 		return -EINVAL;
-	error = quiver_host_error(IOConnectCallMethod(device->connect, QUIVER_DEXT_BAR_INFO, &input,
-						      1, NULL, 0, NULL, &outputs, info, &size));
+	error = quiver_host_call_error(
+		device, IOConnectCallMethod(device->connect, QUIVER_DEXT_BAR_INFO, &input, 1, NULL,
+					    0, NULL, &outputs, info, &size));
 	if (error)
 		return error;
 	return size == sizeof(*info) ? 0 : -EIO;
@@ -51,9 +52,9 @@ static int map_locked(struct quiver_device *device, unsigned int bar)
 		return error;
 	if (!info.length)
 		return -ENOENT;
-	error = quiver_host_error(IOConnectMapMemory64(device->connect, info.memory_type,
-						       mach_task_self(), &address, &length,
-						       kIOMapAnywhere));
+	error = quiver_host_call_error(
+		device, IOConnectMapMemory64(device->connect, info.memory_type, mach_task_self(),
+					     &address, &length, kIOMapAnywhere));
 	if (error)
 		return error;
 	device->bars.bar[bar].address = address;

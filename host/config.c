@@ -21,8 +21,9 @@ int quiver_config_read(struct quiver_device *device, uint32_t offset, uint32_t w
 
 	if (!access_valid(offset, width))
 		return -EINVAL;
-	error = quiver_host_error(IOConnectCallScalarMethod(device->connect, QUIVER_DEXT_CONFIG_READ,
-							    input, 2, &output, &outputs));
+	error = quiver_host_call_error(
+		device, IOConnectCallScalarMethod(device->connect, QUIVER_DEXT_CONFIG_READ, input, 2,
+						  &output, &outputs));
 	if (error)
 		return error;
 	*value = (uint32_t)output;
@@ -36,6 +37,7 @@ int quiver_config_write(struct quiver_device *device, uint32_t offset, uint32_t 
 
 	if (!access_valid(offset, width))
 		return -EINVAL;
-	return quiver_host_error(IOConnectCallScalarMethod(device->connect, QUIVER_DEXT_CONFIG_WRITE,
-							   input, 3, NULL, NULL));
+	return quiver_host_call_error(
+		device, IOConnectCallScalarMethod(device->connect, QUIVER_DEXT_CONFIG_WRITE, input,
+						  3, NULL, NULL));
 }

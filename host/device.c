@@ -14,35 +14,38 @@
 
 /*
  * The service with this id, among the dext's own: an id of anything else in the
- * registry is none of our business. 0 if there is none; the caller releases it.
+ * registry is none of our business. The caller releases it. -ENOENT: none.
  */
-static io_service_t service_find(uint64_t id)
+static int service_find(uint64_t id, io_service_t *service)
 {
 	struct quiver_entries services;
-	io_service_t service = 0;
 	uint64_t candidate;
+	int error;
 
-	if (quiver_services(&services))
-		return 0;
-	for (size_t i = 0; i < services.count && !service; i++) {
+	*service = 0;
+	error = quiver_services(&services);
+	if (error)
+		return error;
+	for (size_t i = 0; i < services.count && !*service; i++) {
 		if (IORegistryEntryGetRegistryEntryID(services.entry[i], &candidate) == kIOReturnSuccess &&
 		    candidate == id) {
-			service = services.entry[i];
+			*service = services.entry[i];
 			services.entry[i] = 0;
 		}
 	}
 	quiver_entries_free(&services);
-	return service;
+	return *service ? 0 : -ENOENT;
 }
 
 static int service_open(uint64_t id, io_connect_t *connect)
 {
 	io_service_t service;
 	kern_return_t status;
+	int error;
 
-	service = service_find(id);
-	if (!service)
-		return -ENOENT;
+	error = service_find(id, &service);
+	if (error)
+		return error;
 	status = IOServiceOpen(service, mach_task_self(), 0, connect);
 	IOObjectRelease(service);
 	return quiver_host_error(status);
@@ -70,9 +73,9 @@ static int claim(struct quiver_device *device)
 	if (error)
 		return error;
 	do {
-		error = quiver_host_error(IOConnectCallScalarMethod(device->connect,
-								    QUIVER_DEXT_CLAIM, NULL, 0,
-								    NULL, NULL));
+		error = quiver_host_call_error(
+			device, IOConnectCallScalarMethod(device->connect, QUIVER_DEXT_CLAIM, NULL,
+							  0, NULL, NULL));
 	} while (error == -EBUSY && --tries && !nanosleep(&pause, NULL));
 	return error;
 }
@@ -95,6 +98,7 @@ int quiver_device_open(uint64_t id, struct quiver_device **out)
 	pthread_mutex_init(&device->dma.lock, NULL);
 	quiver_host_bars_init(device);
 	quiver_host_irq_init(device);
+	quiver_host_watch_init(device);
 	*out = device;
 	return 0;
 
@@ -111,6 +115,7 @@ void quiver_device_close(struct quiver_device *device)
 		return;
 	/* Closing is what makes the dext stop and reset the device, whatever else fails [D8]. */
 	quiver_host_irq_destroy(device);
+	quiver_host_watch_destroy(device);
 	quiver_host_bars_destroy(device);
 	IOServiceClose(device->connect);
 	pthread_mutex_destroy(&device->dma.lock);
@@ -130,8 +135,9 @@ int quiver_device_reset(struct quiver_device *device, uint32_t flags, uint64_t *
 	int error;
 
 	pthread_mutex_lock(&device->irq.configure_lock);
-	error = quiver_host_error(IOConnectCallScalarMethod(device->connect, QUIVER_DEXT_RESET, &input,
-							    1, &count, &outputs));
+	error = quiver_host_call_error(
+		device, IOConnectCallScalarMethod(device->connect, QUIVER_DEXT_RESET, &input, 1,
+						  &count, &outputs));
 	if (!error)
 		quiver_host_irq_forget(device);
 	pthread_mutex_unlock(&device->irq.configure_lock);
@@ -147,8 +153,9 @@ int quiver_device_stats(struct quiver_device *device, struct quiver_dext_stats *
 	size_t size = sizeof(*stats);
 	int error;
 
-	error = quiver_host_error(IOConnectCallStructMethod(device->connect, QUIVER_DEXT_STATS, NULL,
-							    0, stats, &size));
+	error = quiver_host_call_error(
+		device, IOConnectCallStructMethod(device->connect, QUIVER_DEXT_STATS, NULL, 0, stats,
+						  &size));
 	if (error)
 		return error;
 	return size == sizeof(*stats) ? 0 : -EIO;

@@ -2,8 +2,8 @@
 /*
  * An open device, and what the files of libquiver share.
  *
- * Locks: dma.lock, bars.lock and irq.lock are leaves, never held together. No
- * handler runs under any of them.
+ * Locks: dma.lock, bars.lock, irq.lock and watch.lock are leaves, never held
+ * together. No handler runs under any of them, nor under irq.configure_lock.
  */
 #ifndef QUIVER_HOST_DEVICE_H
 #define QUIVER_HOST_DEVICE_H
@@ -31,7 +31,7 @@ struct quiver_bar_maps {
 };
 
 struct quiver_irq_pump {
-	pthread_mutex_t configure_lock;	/* one quiver_irq_configure() at a time */
+	pthread_mutex_t configure_lock;	/* who starts the thread, or changes what it does */
 	pthread_mutex_t lock;		/* of what follows, to running */
 	pthread_cond_t idle;		/* running became false */
 	bool enabled;			/* bits may be taken and delivered */
@@ -41,11 +41,18 @@ struct quiver_irq_pump {
 	uint64_t generation;		/* of all of these */
 	bool running;			/* the handler is being called */
 
-	bool started;			/* the rest is set up */
+	bool started;			/* the thread runs */
 	pthread_t thread;
-	IONotificationPortRef port;
+	IONotificationPortRef port;	/* NULL, as pending: the device was lost before the start */
 	struct quiver_dext_pending *pending;
 	atomic_bool stopping;
+};
+
+struct quiver_watch {
+	bool taken;			/* under irq.configure_lock */
+	pthread_mutex_t lock;		/* of the rest */
+	quiver_lost_handler handler;	/* NULL: nobody is to be told, or not any more */
+	void *context;
 };
 
 struct quiver_device {
@@ -54,10 +61,13 @@ struct quiver_device {
 	struct quiver_dma_channel dma;
 	struct quiver_bar_maps bars;
 	struct quiver_irq_pump irq;
+	struct quiver_watch watch;
 };
 
 /* kern_return_t to negative errno: the only place. */
 int quiver_host_error(kern_return_t status);
+/* The same for a call on the device's connection. */
+int quiver_host_call_error(struct quiver_device *device, kern_return_t status);
 
 void quiver_host_bars_init(struct quiver_device *device);
 void quiver_host_bars_destroy(struct quiver_device *device);
@@ -67,5 +77,17 @@ void quiver_host_irq_init(struct quiver_device *device);
 void quiver_host_irq_destroy(struct quiver_device *device);
 /* The dext has turned interrupts off on its own. */
 void quiver_host_irq_forget(struct quiver_device *device);
+/*
+ * Under irq.configure_lock. The thread runs when it returns, and has a look at
+ * the page. -ENODEV: the device is lost, so there is no page.
+ */
+int quiver_host_irq_start(struct quiver_device *device);
+/* The same, for a device that is lost: run() is all that the thread does. */
+int quiver_host_irq_start_lost(struct quiver_device *device, void *(*run)(void *device));
+
+void quiver_host_watch_init(struct quiver_device *device);
+void quiver_host_watch_destroy(struct quiver_device *device);
+/* On the pump's thread. idle: nothing has come for a while, which may mean anything. */
+void quiver_host_watch_look(struct quiver_device *device, bool idle);
 
 #endif

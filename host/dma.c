@@ -94,7 +94,8 @@ static int request_send(struct quiver_device *device)
 
 	if (!count)
 		return 0;
-	error = quiver_host_error(
+	error = quiver_host_call_error(
+		device,
 		IOConnectCallStructMethod(device->connect, QUIVER_DEXT_DMA, &channel->request,
 					  offsetof(struct quiver_dext_dma_request, entry[count]),
 					  &channel->result, &size));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <errno.h>
 
-#include "device.h"
+#include "service.h"
 
 /* MIG_SERVER_DIED of <mach/mig_errors.h>: the dext died in the middle of a call. */
 #define SERVER_DIED (-308)
@@ -51,4 +51,20 @@ int quiver_host_error(kern_return_t status)
 	default:
 		return -EIO;
 	}
+}
+
+/*
+ * A connection ends at once with the device, whatever the dext still has to say.
+ * If memory was mapped through it, its name stays, as one of these mappings, and
+ * every call on it is one with a bad argument: the connection (xnu, CHECK() of
+ * IOUserClient.cpp).
+ */
+int quiver_host_call_error(struct quiver_device *device, kern_return_t status)
+{
+	struct quiver_dext_identity identity;
+
+	if (status == kIOReturnBadArgument &&
+	    quiver_service_identify(device->connect, &identity) == -ENODEV)
+		return -ENODEV;
+	return quiver_host_error(status);
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The interrupt pump: one thread a device, from the first time that interrupts
- * are on until close. The dext sets bits in the pending page and wakes us once
- * for each time that we armed it; what the message says does not matter.
+ * are on, or that somebody watches, until close. The dext sets bits in the
+ * pending page and wakes us once for each time that we armed it; what the
+ * message says does not matter. It wakes us as well when the device is lost, if
+ * it still can: watch.c.
  *
  * The thread takes bits only under irq.lock and only while a handler is
  * installed, so bits always belong to the configuration that they are delivered
@@ -21,6 +23,9 @@
 #include "device.h"
 
 #define WORD_BITS 64u
+
+/* A call to a dext that died in it is answered at once: two of them are in time. */
+#define IDLE_MS (QUIVER_LOST_SECONDS * 1000 / 2)
 
 union wake_message {
 	mach_msg_header_t header;
@@ -42,23 +47,25 @@ static void pump_wake(struct quiver_irq_pump *irq)
 	mach_msg_header_t header = {
 		.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_MAKE_SEND, 0),
 		.msgh_size = sizeof(header),
-		.msgh_remote_port = IONotificationPortGetMachPort(irq->port),
 	};
 
+	if (!irq->port)
+		return;
+	header.msgh_remote_port = IONotificationPortGetMachPort(irq->port);
 	mach_msg(&header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, sizeof(header), 0, MACH_PORT_NULL, 0,
 		 MACH_PORT_NULL);
 }
 
 /* False when the port is gone, and with it every reason to go on. */
-static bool pump_sleep(struct quiver_irq_pump *irq)
+static bool pump_sleep(struct quiver_irq_pump *irq, bool *idle)
 {
 	union wake_message message;
 	kern_return_t status;
 
-	status = mach_msg(&message.header, MACH_RCV_MSG, 0, sizeof(message),
-			  IONotificationPortGetMachPort(irq->port), MACH_MSG_TIMEOUT_NONE,
-			  MACH_PORT_NULL);
-	return status == MACH_MSG_SUCCESS || status == MACH_RCV_INTERRUPTED ||
+	status = mach_msg(&message.header, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, sizeof(message),
+			  IONotificationPortGetMachPort(irq->port), IDLE_MS, MACH_PORT_NULL);
+	*idle = status == MACH_RCV_TIMED_OUT;
+	return *idle || status == MACH_MSG_SUCCESS || status == MACH_RCV_INTERRUPTED ||
 	       status == MACH_RCV_TOO_LARGE;
 }
 
@@ -119,7 +126,9 @@ static void pump_drain(struct quiver_irq_pump *irq)
 
 static void *pump_run(void *argument)
 {
-	struct quiver_irq_pump *irq = argument;
+	struct quiver_device *device = argument;
+	struct quiver_irq_pump *irq = &device->irq;
+	bool idle = false;
 
 	do {
 		/* Unarmed, so that a burst costs no wake-ups. */
@@ -127,7 +136,9 @@ static void *pump_run(void *argument)
 		/* What comes from here on wakes us, what came before is in the page. */
 		__atomic_store_n(&irq->pending->armed, 1, __ATOMIC_SEQ_CST);
 		pump_drain(irq);
-	} while (!atomic_load(&irq->stopping) && pump_sleep(irq) && !atomic_load(&irq->stopping));
+		quiver_host_watch_look(device, idle);
+	} while (!atomic_load(&irq->stopping) && pump_sleep(irq, &idle) &&
+		 !atomic_load(&irq->stopping));
 	return NULL;
 }
 
@@ -137,9 +148,9 @@ static int pending_map(struct quiver_device *device)
 	mach_vm_size_t length = 0;
 	int error;
 
-	error = quiver_host_error(IOConnectMapMemory64(device->connect, QUIVER_DEXT_MEM_PENDING,
-						       mach_task_self(), &address, &length,
-						       kIOMapAnywhere));
+	error = quiver_host_call_error(
+		device, IOConnectMapMemory64(device->connect, QUIVER_DEXT_MEM_PENDING,
+					     mach_task_self(), &address, &length, kIOMapAnywhere));
 	if (error)
 		return error;
 	device->irq.pending = (struct quiver_dext_pending *)(uintptr_t)address;
@@ -158,11 +169,19 @@ static int wait_register(struct quiver_device *device)
 {
 	uint64_t reference[kOSAsyncRef64Count] = { 0 };
 
-	return quiver_host_error(
+	return quiver_host_call_error(
+		device,
 		IOConnectCallAsyncScalarMethod(device->connect, QUIVER_DEXT_IRQ_WAIT,
 					       IONotificationPortGetMachPort(device->irq.port),
 					       reference, kIOAsyncCalloutCount, NULL, 0, NULL,
 					       NULL));
+}
+
+static int thread_start(struct quiver_device *device, void *(*run)(void *device))
+{
+	/* There is one way for it to fail, and EAGAIN is what it calls that. */
+	device->irq.started = !pthread_create(&device->irq.thread, NULL, run, device);
+	return device->irq.started ? 0 : -ENOMEM;
 }
 
 static int pump_start(struct quiver_device *device)
@@ -177,15 +196,26 @@ static int pump_start(struct quiver_device *device)
 	if (!error)
 		error = wait_register(device);
 	if (!error)
-		error = -pthread_create(&irq->thread, NULL, pump_run, irq);
+		error = thread_start(device, pump_run);
 	if (error) {
 		pending_unmap(device);
 		IONotificationPortDestroy(irq->port);
 		irq->port = NULL;
-		return error;
 	}
-	irq->started = true;
+	return error;
+}
+
+int quiver_host_irq_start(struct quiver_device *device)
+{
+	if (!device->irq.started)
+		return pump_start(device);
+	pump_wake(&device->irq);
 	return 0;
+}
+
+int quiver_host_irq_start_lost(struct quiver_device *device, void *(*run)(void *device))
+{
+	return thread_start(device, run);
 }
 
 static bool on_pump_thread(const struct quiver_irq_pump *irq)
@@ -232,9 +262,9 @@ static int dext_configure(struct quiver_device *device, uint32_t type, unsigned 
 	uint32_t outputs = 1;
 	int error;
 
-	error = quiver_host_error(IOConnectCallScalarMethod(device->connect,
-							    QUIVER_DEXT_IRQ_CONFIGURE, input, 2,
-							    &output, &outputs));
+	error = quiver_host_call_error(
+		device, IOConnectCallScalarMethod(device->connect, QUIVER_DEXT_IRQ_CONFIGURE, input,
+						  2, &output, &outputs));
 	if (error)
 		return error;
 	if (type != QUIVER_DEXT_IRQ_NONE && (!output || output > count))
@@ -298,9 +328,10 @@ void quiver_host_irq_destroy(struct quiver_device *device)
 		atomic_store(&irq->stopping, true);
 		pump_wake(irq);
 		pthread_join(irq->thread, NULL);
-		pending_unmap(device);
-		IONotificationPortDestroy(irq->port);
 	}
+	pending_unmap(device);
+	if (irq->port)
+		IONotificationPortDestroy(irq->port);
 	pthread_cond_destroy(&irq->idle);
 	pthread_mutex_destroy(&irq->lock);
 	pthread_mutex_destroy(&irq->configure_lock);

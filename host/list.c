@@ -13,6 +13,9 @@ int quiver_service_identify(io_connect_t connect, struct quiver_dext_identity *i
 	memset(identity, 0, size);
 	error = quiver_host_error(IOConnectCallStructMethod(connect, QUIVER_DEXT_IDENTIFY, NULL, 0,
 							    identity, &size));
+	/* Of what it takes nothing can be bad but the connection: quiver_host_call_error(). */
+	if (error == -EINVAL)
+		return -ENODEV;
 	if (error)
 		return error;
 	/* The version is first for good, so that an answer of any other size still has it. */

@@ -215,7 +215,7 @@ static uint32_t read_absent(const struct simmac_device *device, unsigned int off
 {
 	uint32_t dword = 0xffffffff;
 
-	if (offset < 4 && (device->dead || atomic_load(&device->present)))
+	if (offset < 4 && !device->off && (device->dead || atomic_load(&device->present)))
 		dword = CONFIG_RETRY >> 8 * offset;
 	return dword & mask_of(width);
 }
@@ -298,7 +298,7 @@ static void write_locked(struct simmac_device *device, unsigned int offset, unsi
 	for (i = offset; i < offset + width; i++, value >>= 8)
 		device->config[i] = (uint8_t)((device->config[i] & ~device->writable[i]) |
 					      (value & device->writable[i]));
-	atomic_store(&device->mastering, device->config[PCI_COMMAND] & PCI_COMMAND_MASTER);
+	simmac_device_set_mastering(device, device->config[PCI_COMMAND] & PCI_COMMAND_MASTER);
 }
 
 void simmac_device_config_write(struct simmac_device *device, unsigned int offset,

@@ -50,7 +50,7 @@ panic_unmapped(const struct simmac_dart *dart, const struct simmac_dart_segment 
 /* Ranges of one task's memory that are moved by one call. */
 struct batch {
 	struct simmac_dart *dart;
-	bool write;
+	bool write, blind;	/* blind: some of it was read from a task that is dead */
 	uint8_t *buffer;
 	pid_t task;
 	size_t count, bytes;
@@ -63,8 +63,8 @@ static void batch_move(struct batch *batch)
 		return;
 	if (batch->write)
 		simmac_task_write(batch->task, batch->buffer, batch->range, batch->count);
-	else
-		simmac_task_read(batch->task, batch->buffer, batch->range, batch->count);
+	else if (!simmac_task_read(batch->task, batch->buffer, batch->range, batch->count))
+		batch->blind = true;
 	batch->buffer += batch->bytes;
 	batch->count = batch->bytes = 0;
 }
@@ -103,7 +103,7 @@ static void batch_add_segment(struct batch *batch, const struct simmac_dart_segm
 	}
 }
 
-static void transfer(struct simmac_dart *dart, const struct simmac_dart_segment *segment,
+static bool transfer(struct simmac_dart *dart, const struct simmac_dart_segment *segment,
 		     size_t count, void *buffer, bool write)
 {
 	struct batch batch;	/* its ranges stay unset: most transfers are small */
@@ -111,6 +111,7 @@ static void transfer(struct simmac_dart *dart, const struct simmac_dart_segment 
 
 	batch.dart = dart;
 	batch.write = write;
+	batch.blind = false;
 	batch.buffer = buffer;
 	batch.task = 0;
 	batch.count = batch.bytes = 0;
@@ -122,12 +123,13 @@ static void transfer(struct simmac_dart *dart, const struct simmac_dart_segment 
 	batch_move(&batch);
 	pthread_rwlock_unlock(&dart->lock);
 	atomic_fetch_add(write ? &dart->written_bytes : &dart->read_bytes, total);
+	return !batch.blind;
 }
 
-void simmac_dart_gather(struct simmac_dart *dart, const struct simmac_dart_segment *segment,
+bool simmac_dart_gather(struct simmac_dart *dart, const struct simmac_dart_segment *segment,
 			size_t count, void *to)
 {
-	transfer(dart, segment, count, to, false);
+	return transfer(dart, segment, count, to, false);
 }
 
 void simmac_dart_scatter(struct simmac_dart *dart, const struct simmac_dart_segment *segment,
@@ -136,9 +138,9 @@ void simmac_dart_scatter(struct simmac_dart *dart, const struct simmac_dart_segm
 	transfer(dart, segment, count, (void *)(uintptr_t)from, true);
 }
 
-void simmac_dart_read(struct simmac_dart *dart, uint64_t iova, void *to, size_t length)
+bool simmac_dart_read(struct simmac_dart *dart, uint64_t iova, void *to, size_t length)
 {
-	simmac_dart_gather(dart, &(struct simmac_dart_segment){ iova, length }, 1, to);
+	return simmac_dart_gather(dart, &(struct simmac_dart_segment){ iova, length }, 1, to);
 }
 
 void simmac_dart_write(struct simmac_dart *dart, uint64_t iova, const void *from, size_t length)

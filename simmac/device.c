@@ -53,6 +53,12 @@ bool simmac_device_masters_bus(struct simmac_device *device)
 	return atomic_load(&device->mastering) && atomic_load(&device->present);
 }
 
+void simmac_device_set_mastering(struct simmac_device *device, bool on)
+{
+	if (atomic_exchange(&device->mastering, on) && !on)
+		atomic_fetch_add(&device->stops, 1);
+}
+
 void simmac_device_raise(struct simmac_device *device, unsigned int vector)
 {
 	if (!simmac_device_masters_bus(device) || vector >= atomic_load(&device->irq_count))
@@ -196,7 +202,7 @@ static void *poll_thread(void *argument)
 	return NULL;
 }
 
-static uint64_t whole_pages(uint64_t size)
+uint64_t simmac_device_whole_pages(uint64_t size)
 {
 	return (size + SIMMAC_GRANULE - 1) & ~(uint64_t)(SIMMAC_GRANULE - 1);
 }
@@ -204,7 +210,7 @@ static uint64_t whole_pages(uint64_t size)
 int simmac_device_add_bar(struct simmac_device *device, unsigned int n, uint64_t size, bool is_64,
 			  bool prefetchable)
 {
-	uint64_t length = whole_pages(size);
+	uint64_t length = simmac_device_whole_pages(size);
 	struct simmac_bar *bar;
 	void *memory;
 
@@ -237,7 +243,7 @@ static void bar_free(struct simmac_bar *bar)
 {
 	if (!bar->size)
 		return;
-	munmap(bar->memory, whole_pages(bar->size));
+	munmap(bar->memory, simmac_device_whole_pages(bar->size));
 	close(bar->fd);
 }
 
@@ -245,11 +251,11 @@ static void bar_free(struct simmac_bar *bar)
 static void clear_bar(const struct simmac_bar *bar)
 {
 	if (fallocate(bar->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-		      (off_t)whole_pages(bar->size)))
+		      (off_t)simmac_device_whole_pages(bar->size)))
 		memset(bar->memory, 0, bar->size);
 }
 
-static void clear_bars(struct simmac_device *device)
+void simmac_device_clear_bars(struct simmac_device *device)
 {
 	unsigned int n;
 
@@ -277,18 +283,29 @@ void simmac_device_do_reset(struct simmac_device *device, enum simmac_reset kind
 	device->dead = device->dead || dies;
 	device->ready_at = wait ? simmac_device_now() + wait : 0;
 	memcpy(device->config, device->power_on, sizeof(device->config));
-	atomic_store(&device->mastering, false);
+	simmac_device_set_mastering(device, false);
 	pthread_mutex_unlock(&device->config_lock);
 
 	simmac_device_drop_interrupts(device);
-	clear_bars(device);
+	simmac_device_clear_bars(device);
 	device->model->reset(device, kind);
+	device->reset_sum = simmac_device_sum_bars(device);
+}
+
+static bool hears_of_reset(struct simmac_device *device, enum simmac_reset kind)
+{
+	bool off;
+
+	pthread_mutex_lock(&device->config_lock);
+	off = device->off;
+	pthread_mutex_unlock(&device->config_lock);
+	return !off && (kind == SIMMAC_RESET_HOT || atomic_load(&device->present));
 }
 
 void simmac_device_reset(struct simmac_device *device, enum simmac_reset kind)
 {
 	simmac_device_pause(device);
-	if (kind == SIMMAC_RESET_HOT || atomic_load(&device->present))
+	if (hears_of_reset(device, kind))
 		simmac_device_do_reset(device, kind);
 	simmac_device_resume(device);
 }
@@ -390,6 +407,7 @@ static int device_build(struct simmac_device *device, const char *options,
 		return ret;
 	ret = simmac_config_lay_over(device);
 	simmac_config_seal(device);
+	device->reset_sum = simmac_device_sum_bars(device);
 	if (!ret)
 		ret = check_options(device);
 	if (!ret)

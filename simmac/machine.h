@@ -20,7 +20,15 @@ void simmac_config_init(struct simmac_device *device);
 void simmac_config_seal(struct simmac_device *device);
 void simmac_config_set_bar(struct simmac_device *device, unsigned int n);
 
+/* With config_lock held, as all that changes whether the device masters the bus. */
+void simmac_device_set_mastering(struct simmac_device *device, bool on);
+
+/* power.c; with the device paused. */
+uint64_t simmac_device_sum_bars(struct simmac_device *device);
+
 /* device.c; with the device paused. */
+void simmac_device_clear_bars(struct simmac_device *device);
+uint64_t simmac_device_whole_pages(uint64_t size);
 void simmac_device_do_reset(struct simmac_device *device, enum simmac_reset kind);
 void simmac_device_drop_interrupts(struct simmac_device *device);
 uint64_t simmac_device_now(void);	/* ns, monotonic */

@@ -126,10 +126,11 @@ static size_t rest_of_page(const struct progress *p)
 	return page < range ? page : range;
 }
 
-static void other_copy(pid_t task, uint8_t *buffer, const struct iovec *range, size_t count,
+static bool other_copy(pid_t task, uint8_t *buffer, const struct iovec *range, size_t count,
 		       bool write)
 {
 	struct progress p = { .range = range, .count = count, .buffer = buffer };
+	bool alive = true;
 
 	progress_advance(&p, 0);	/* over empty ranges */
 	while (p.count) {
@@ -144,22 +145,24 @@ static void other_copy(pid_t task, uint8_t *buffer, const struct iovec *range, s
 		n = (ssize_t)(error != EFAULT ? progress_left(&p) : rest_of_page(&p));
 		if (!write)
 			memset(p.buffer, 0, (size_t)n);
+		alive = alive && error != ESRCH;
 		complain_once(task, error);
 		progress_advance(&p, (size_t)n);
 	}
+	return alive;
 }
 
-static void copy(pid_t task, uint8_t *buffer, const struct iovec *range, size_t count, bool write)
+static bool copy(pid_t task, uint8_t *buffer, const struct iovec *range, size_t count, bool write)
 {
-	if (task == getpid())
-		own_copy(buffer, range, count, write);
-	else
-		other_copy(task, buffer, range, count, write);
+	if (task != getpid())
+		return other_copy(task, buffer, range, count, write);
+	own_copy(buffer, range, count, write);
+	return true;
 }
 
-void simmac_task_read(pid_t task, void *to, const struct iovec *range, size_t count)
+bool simmac_task_read(pid_t task, void *to, const struct iovec *range, size_t count)
 {
-	copy(task, to, range, count, false);
+	return copy(task, to, range, count, false);
 }
 
 void simmac_task_write(pid_t task, const void *from, const struct iovec *range, size_t count)

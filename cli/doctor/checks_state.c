@@ -9,17 +9,37 @@ static bool is_in_use(const struct quiver_facts_device *device)
 	       device->identity.state == QUIVER_DEXT_LIVE;
 }
 
+#define POWER_CYCLE "Switch the enclosure off and on."
+
+/* What happened, and what to do. NONE: of an extension that does not say. */
+static const struct {
+	enum quiver_severity severity;
+	const char *text, *cure;
+} causes[] = {
+	[QUIVER_DEXT_CAUSE_NONE] = { QUIVER_ERROR, "cannot be used", POWER_CYCLE },
+	[QUIVER_DEXT_CAUSE_SLEEP] = { QUIVER_WARNING, "was taken from its VM when the Mac went to sleep",
+		"Nothing is broken: once that VM has let go of it, the next quiver run gets it." },
+	[QUIVER_DEXT_CAUSE_UNPLUGGED] = { QUIVER_ERROR, "is unplugged", "Plug the enclosure in again." },
+	[QUIVER_DEXT_CAUSE_SILENT] = { QUIVER_ERROR, "does not answer: it hangs, or did not come back from a reset",
+		"Start the VM again, which resets it once more; if it stays so, switch the enclosure off and on." },
+	[QUIVER_DEXT_CAUSE_MASTERING] = { QUIVER_ERROR, "could not be kept from using the Mac's memory", POWER_CYCLE },
+	[QUIVER_DEXT_CAUSE_RESET] = { QUIVER_ERROR, "was not reset: macOS refused to",
+		"Start the VM again, which tries once more; if it stays so, switch the enclosure off and on." },
+};
+
 void quiver_check_gone(const struct quiver_facts *facts, struct quiver_findings *findings)
 {
 	for (size_t i = 0; i < facts->device_count; i++) {
 		const struct quiver_facts_device *device = &facts->devices[i];
+		unsigned int cause = device->identity.cause;
 
 		if (!device->served || device->identity.state != QUIVER_DEXT_GONE)
 			continue;
-		quiver_finding_add(findings, QUIVER_ERROR, "%s did not come back from a reset, or was unplugged",
-				   device->name);
+		if (cause >= sizeof(causes) / sizeof(causes[0]))
+			cause = QUIVER_DEXT_CAUSE_NONE;
+		quiver_finding_add(findings, causes[cause].severity, "%s %s", device->name, causes[cause].text);
 		quiver_finding_device(findings, device);
-		quiver_finding_cure(findings, "Switch the enclosure off and on.");
+		quiver_finding_cure(findings, "%s", causes[cause].cure);
 	}
 }
 
@@ -51,26 +71,27 @@ void quiver_check_in_use(const struct quiver_facts *facts, struct quiver_finding
 }
 
 /*
- * How many mappings there are the extension tells only who has the claim. But its
- * states say whether there can be any: it is unclaimed after it has dropped
- * them all, and keeps them where dropping them would panic the Mac [D8].
+ * Of a device that no VM has there should be none, and of one that is gone those
+ * are left that would panic the Mac if they were dropped [D8].
  */
 void quiver_check_mappings(const struct quiver_facts *facts, struct quiver_findings *findings)
 {
 	for (size_t i = 0; i < facts->device_count; i++) {
 		const struct quiver_facts_device *device = &facts->devices[i];
+		unsigned int left = device->identity.mappings;
 
 		if (!device->served || device->identity.refused)
 			continue;
-		if (device->identity.state == QUIVER_DEXT_UNCLAIMED) {
+		if (device->identity.state != QUIVER_DEXT_UNCLAIMED && device->identity.state != QUIVER_DEXT_GONE)
+			continue;
+		if (left)
+			quiver_finding_add(findings, QUIVER_WARNING, "%s keeps memory that no VM uses, in %u mapping%s: it"
+					   " might still use it", device->name, left, left == 1 ? "" : "s");
+		else
 			quiver_finding_add(findings, QUIVER_OK, "%s has no memory mapped", device->name);
-			quiver_finding_device(findings, device);
-		} else if (device->identity.state == QUIVER_DEXT_GONE) {
-			quiver_finding_add(findings, QUIVER_WARNING, "%s may have memory mapped that no VM uses: it is"
-					   " kept while the device might still use it", device->name);
-			quiver_finding_device(findings, device);
-			quiver_finding_cure(findings, "Switch the enclosure off and on.");
-		}
+		quiver_finding_device(findings, device);
+		if (left)
+			quiver_finding_cure(findings, POWER_CYCLE);
 	}
 }
 
@@ -78,16 +99,21 @@ void quiver_check_reset(const struct quiver_facts *facts, struct quiver_findings
 {
 	for (size_t i = 0; i < facts->device_count; i++) {
 		const struct quiver_facts_device *device = &facts->devices[i];
+		bool fatal = quiver_reset_flr_is_fatal(device->pci.vendor, device->pci.device);
 
 		if (!device->served || device->identity.refused)
 			continue;
 		/* [H8] */
-		if (quiver_reset_flr_is_fatal(device->pci.vendor, device->pci.device))
+		if (fatal)
 			quiver_finding_add(findings, QUIVER_NOTE, "%s does not survive a function-level reset; the"
-					   " extension resets its slot instead", device->name);
+					   " extension resets its slot instead, macOS itself would not", device->name);
 		else
 			quiver_finding_add(findings, QUIVER_OK, "%s: no reset that it is known not to survive",
 					   device->name);
 		quiver_finding_device(findings, device);
+		/* [L4] */
+		if (fatal)
+			quiver_finding_cure(findings, "Unplug it before the extension is updated or removed: macOS then resets"
+					    " it, as far as is known (docs/life.rst).");
 	}
 }

@@ -102,11 +102,17 @@ static json_t *system_json(const struct quiver_facts *facts)
 			 "simulated", (int)facts->simulated);
 }
 
+/* What only the extension says. */
+static json_t *said_json(const struct quiver_facts_device *device, uint32_t value)
+{
+	return device->served ? json_integer(value) : json_null();
+}
+
 static json_t *device_json(const struct quiver_facts_device *device)
 {
 	const struct quiver_mac_pci *pci = &device->pci;
 
-	return json_pack("{s:o s:o s:i s:i s:i s:o s:o s:i s:i s:i s:i s:i s:o s:o}",
+	return json_pack("{s:o s:o s:i s:i s:i s:o s:o s:i s:i s:i s:i s:i s:o s:o s:o s:o}",
 			 "pci", id_json(pci->id),
 			 "id", id_json(pci->service), "vendor", pci->vendor, "device", pci->device,
 			 "class", (int)pci->class_code, "name", text_json(device->name),
@@ -114,7 +120,9 @@ static json_t *device_json(const struct quiver_facts_device *device)
 			 "thunderbolt", (int)pci->thunderbolt, "bars", (int)pci->bars,
 			 "bars_assigned", (int)pci->bars_assigned,
 			 "link_speed", (int)pci->link_speed, "link_width", (int)pci->link_width,
-			 "state", device->served ? json_integer(device->identity.state) : json_null(),
+			 "state", said_json(device, device->identity.state),
+			 "cause", said_json(device, device->identity.cause),
+			 "mappings", said_json(device, device->identity.mappings),
 			 "error", device->error ? json_integer(device->error) : json_null());
 }
 

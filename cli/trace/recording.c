@@ -302,9 +302,13 @@ int quiver_recording_open(struct quiver_recording *recording, const char *path)
 
 int quiver_recording_feed(struct quiver_recording *recording, const uint64_t *words, size_t count)
 {
-	int error = append(recording, words, count);
 	size_t taken;
+	int error;
 
+	/* There may be no memory for words yet. */
+	if (!count)
+		return 0;
+	error = append(recording, words, count);
 	if (error)
 		return error;
 	error = take_all(recording, recording->words, recording->word_count, &taken);

@@ -145,17 +145,21 @@ static uint32_t writable_bits(const struct quiver_dext *dext, uint64_t offset, u
 }
 
 /* The other bits stay as macOS has them. */
-static void command_write(struct quiver_dext *dext, uint32_t value)
+static int command_write(struct quiver_dext *dext, uint32_t value)
 {
 	uint32_t before = dext->ops->config_read(dext->shell, PCI_COMMAND, 2);
+	int err = 0;
 
 	/* A device that cannot be read has not all of them on. */
 	if (before == 0xffff)
 		before = 0;
 	if (value & PCI_COMMAND_MASTER)
-		dext->state = QUIVER_DEXT_LIVE;
+		err = quiver_dext_advance(dext, QUIVER_LIFE_MASTER);
+	if (err)
+		return err;
 	value |= before & ~(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	dext->ops->config_write(dext->shell, PCI_COMMAND, 2, value);
+	return 0;
 }
 
 int quiver_dext_config_write(struct quiver_dext *dext, const void *client, uint64_t offset,
@@ -175,9 +179,8 @@ int quiver_dext_config_write(struct quiver_dext *dext, const void *client, uint6
 	if (offset == PCI_COMMAND && !(value & PCI_COMMAND_MEMORY))
 		return -EACCES;
 	if (offset == PCI_COMMAND)
-		command_write(dext, (uint32_t)value);
-	else
-		dext->ops->config_write(dext->shell, (unsigned int)offset, 2, (uint32_t)value);
+		return command_write(dext, (uint32_t)value);
+	dext->ops->config_write(dext->shell, (unsigned int)offset, 2, (uint32_t)value);
 	return 0;
 }
 

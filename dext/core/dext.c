@@ -68,19 +68,48 @@ int quiver_dext_new(const struct quiver_dext_ops *ops, void *shell, uint32_t add
 	return 0;
 }
 
-void quiver_dext_delete(struct quiver_dext *dext)
+int quiver_dext_advance(struct quiver_dext *dext, enum quiver_life_event event)
+{
+	return quiver_life_next(&dext->state, event) ? 0 : -ENODEV;
+}
+
+static bool in_use(const struct quiver_dext *dext)
+{
+	return dext->state == QUIVER_DEXT_CLAIMED || dext->state == QUIVER_DEXT_LIVE;
+}
+
+/* To one that nobody has, nothing is done: it is quiet. */
+static void take_away(struct quiver_dext *dext, const struct quiver_way *way)
 {
 	uint64_t dropped;
 
-	if (dext->client)
-		quiver_dext_quiesce(dext, false, &dropped);
-	/*
-	 * What a quarantined device still has goes too: the process ends, and
-	 * the kernel would release it with nobody left to look after the device.
-	 */
+	if (!in_use(dext) && !quiver_dext_mappings(dext)) {
+		if (!quiver_dext_advance(dext, QUIVER_LIFE_LOSE))
+			dext->cause = way->cause;
+		return;
+	}
+	quiver_dext_quiesce(dext, way, &dropped);
+}
+
+void quiver_dext_end(struct quiver_dext *dext)
+{
+	const struct quiver_way way = {
+		.then = QUIVER_LIFE_LOSE, .cause = QUIVER_DEXT_CAUSE_UNPLUGGED, .last = true,
+	};
+
+	if (dext->ended)
+		return;
+	dext->ended = true;
+	take_away(dext, &way);
+	dext->cause = QUIVER_DEXT_CAUSE_UNPLUGGED;
 	quiver_config_stop_mastering(dext);
 	quiver_dma_drop(dext);
 	dext->ops->interrupts_stop(dext->shell);
+}
+
+void quiver_dext_delete(struct quiver_dext *dext)
+{
+	quiver_dext_end(dext);
 	dext->ops->release(dext->shell, dext, sizeof(*dext));
 }
 
@@ -96,34 +125,115 @@ void quiver_dext_identify(const struct quiver_dext *dext, struct quiver_dext_ide
 	identity->class_revision = dext->class_revision;
 	identity->address = dext->address;
 	identity->refused = dext->refused;
+	identity->cause = dext->cause;
+	identity->mappings = (uint32_t)quiver_dext_mappings(dext);
+}
+
+/* Quarantined: a reset may help now that did not then, and its old mappings go with it. */
+static int bring_back(struct quiver_dext *dext)
+{
+	const struct quiver_way way = { .then = QUIVER_LIFE_CLOSE };
+	uint64_t dropped;
+
+	return quiver_dext_quiesce(dext, &way, &dropped) ? -ENODEV : 0;
+}
+
+static int check_free(const struct quiver_dext *dext)
+{
+	if (dext->refused)
+		return -EOPNOTSUPP;
+	if (dext->asleep || dext->ended)
+		return -ENODEV;
+	if (!dext->client)
+		return 0;
+	/* Of one that slept, the client is on its way out, and it is worth to wait for that. */
+	return dext->state == QUIVER_DEXT_GONE && dext->cause != QUIVER_DEXT_CAUSE_SLEEP ?
+		-ENODEV : -EBUSY;
 }
 
 int quiver_dext_claim(struct quiver_dext *dext, const void *client)
 {
-	if (dext->refused)
-		return -EOPNOTSUPP;
-	if (dext->state == QUIVER_DEXT_GONE)
-		return -ENODEV;
-	if (dext->client)
-		return dext->client == client ? 0 : -EBUSY;
+	int err = check_free(dext);
+
+	if (err == -EBUSY && dext->client == client)
+		return dext->state == QUIVER_DEXT_GONE ? -ENODEV : 0;
+	if (!err && dext->state == QUIVER_DEXT_GONE)
+		err = bring_back(dext);
+	if (err)
+		return err;
 	/* Whoever had the device before us may have left it running. */
 	if (!quiver_config_answers(dext) || quiver_config_stop_mastering(dext))
 		return -ETIMEDOUT;
 
+	err = quiver_dext_advance(dext, QUIVER_LIFE_CLAIM);
+	if (err)
+		return err;
 	dext->client = client;
-	dext->state = QUIVER_DEXT_CLAIMED;
+	dext->told = false;
 	return 0;
+}
+
+/* One that was well when the Mac went to sleep is free once both that and its claim are over. */
+static void come_back(struct quiver_dext *dext)
+{
+	if (dext->client || dext->asleep || dext->cause != QUIVER_DEXT_CAUSE_SLEEP ||
+	    quiver_dext_mappings(dext))
+		return;
+	if (!quiver_dext_advance(dext, QUIVER_LIFE_RETURN))
+		dext->cause = QUIVER_DEXT_CAUSE_NONE;
 }
 
 void quiver_dext_release(struct quiver_dext *dext, const void *client)
 {
+	const struct quiver_way way = { .then = QUIVER_LIFE_CLOSE };
 	uint64_t dropped;
 
 	if (!quiver_dext_owned_by(dext, client))
 		return;
-	if (dext->state != QUIVER_DEXT_GONE && !quiver_dext_quiesce(dext, false, &dropped))
-		dext->state = QUIVER_DEXT_UNCLAIMED;
+	if (in_use(dext))
+		quiver_dext_quiesce(dext, &way, &dropped);
 	dext->client = NULL;
+	come_back(dext);
+}
+
+static const struct quiver_way to_sleep = {
+	.then = QUIVER_LIFE_LOSE, .cause = QUIVER_DEXT_CAUSE_SLEEP,
+};
+
+/* What is quarantined stays as it is: to have slept is no cure. */
+void quiver_dext_sleep(struct quiver_dext *dext)
+{
+	if (dext->asleep)
+		return;
+	dext->asleep = true;
+	if (dext->state != QUIVER_DEXT_GONE)
+		take_away(dext, &to_sleep);
+}
+
+void quiver_dext_wake(struct quiver_dext *dext)
+{
+	uint64_t dropped;
+
+	dext->asleep = false;
+	/* It had no power already when it was to be stopped: now it has. */
+	if (dext->cause == QUIVER_DEXT_CAUSE_SLEEP && quiver_dext_mappings(dext))
+		quiver_dext_quiesce(dext, &to_sleep, &dropped);
+	come_back(dext);
+}
+
+bool quiver_dext_lost(struct quiver_dext *dext, struct quiver_dext_pending *page)
+{
+	if (!dext->client || dext->told || dext->state != QUIVER_DEXT_GONE)
+		return false;
+	/* The host may write there as well: whether it has been told is ours to know. */
+	dext->told = true;
+	__atomic_store_n(&page->lost, dext->cause, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+uint64_t quiver_dext_mappings(const struct quiver_dext *dext)
+{
+	return dext->budget.mappings.used;
 }
 
 bool quiver_dext_owned_by(const struct quiver_dext *dext, const void *client)

@@ -5,7 +5,7 @@
  * quiver_dext_interrupt(). All calls return 0 or a negative errno:
  *
  *   -EPERM      this client does not have the claim
- *   -ENODEV     the device is gone: unplugged, or quarantined
+ *   -ENODEV     the device is gone: asleep, unplugged, or quarantined
  *   -EINVAL     malformed arguments; nothing was done
  *   -EACCES     a register of config space that no client writes [H9]; nothing was done
  *   -EBUSY      another client has the claim
@@ -17,6 +17,7 @@
 #ifndef QUIVER_DEXT_CORE_DEXT_H
 #define QUIVER_DEXT_CORE_DEXT_H
 
+#include "core/reset.h"
 #include "quiver/dext_abi.h"
 
 #ifdef __cplusplus
@@ -36,6 +37,8 @@ extern "C" {
 /* How long a device may take to answer config reads after a reset: PCIe says 1 s; twice that. */
 #define QUIVER_RESET_DEADLINE_US 2000000u
 #define QUIVER_RESET_POLL_US	5000u
+/* The same when the driver ends, of one that was silent already: whoever comes next resets it. */
+#define QUIVER_RESET_LAST_US	100000u
 
 struct quiver_dext;
 
@@ -58,12 +61,6 @@ struct quiver_dext_limits {
 	uint64_t bytes, mappings;	/* UINT64_MAX: nobody knows better */
 };
 
-enum quiver_dext_reset_method {
-	QUIVER_RESET_FUNCTION,		/* FLR */
-	QUIVER_RESET_HOT,
-	QUIVER_RESET_NONE		/* none that this device survives */
-};
-
 struct quiver_dext_ops {
 	/* width 1, 2 or 4; offset aligned to it. All ones when the device does not answer. */
 	uint32_t (*config_read)(void *shell, unsigned int offset, unsigned int width);
@@ -78,7 +75,9 @@ struct quiver_dext_ops {
 		   struct quiver_dext_grant *grant);
 	/* Unmaps and forgets, even when it returns an error. */
 	int (*unmap)(void *shell, const struct quiver_dext_grant *grant);
-	int (*reset)(void *shell, enum quiver_dext_reset_method method);
+	int (*reset)(void *shell, enum quiver_reset_method method);
+	/* Of a device that is silent: known to be off the bus. false: that is not known. */
+	bool (*unplugged)(void *shell);
 	/*
 	 * Vectors [0, *granted) call quiver_dext_interrupt() from then on. The
 	 * pending page is cleared before the first does.
@@ -96,7 +95,7 @@ struct quiver_dext_ops {
  * The device must be open and is read here; address: bus << 8 | devfn, for the
  * user. -ETIMEDOUT: it does not answer. -EINVAL: limits that leave nothing to
  * map. -ENOMEM.
- * quiver_dext_delete() stops the device and drops all that is left.
+ * quiver_dext_delete() ends it first if nobody has.
  */
 int quiver_dext_new(const struct quiver_dext_ops *ops, void *shell, uint32_t address,
 		    struct quiver_dext_limits limits, struct quiver_dext **out);
@@ -104,7 +103,10 @@ void quiver_dext_delete(struct quiver_dext *dext);
 
 void quiver_dext_identify(const struct quiver_dext *dext, struct quiver_dext_identity *identity);
 
-/* Repeating a claim that one has is harmless. */
+/*
+ * Repeating a claim that one has is harmless. A device that is gone, and that
+ * nobody has, goes the way out again, once: it may have come back.
+ */
 int quiver_dext_claim(struct quiver_dext *dext, const void *client);
 
 /*
@@ -112,6 +114,27 @@ int quiver_dext_claim(struct quiver_dext *dext, const void *client);
  * Without the claim it does nothing.
  */
 void quiver_dext_release(struct quiver_dext *dext, const void *client);
+
+/*
+ * The Mac goes to sleep, or is awake again. In between nobody can claim the
+ * device; whoever had it has lost it. Repeating either is harmless.
+ */
+void quiver_dext_sleep(struct quiver_dext *dext);
+void quiver_dext_wake(struct quiver_dext *dext);
+
+/*
+ * macOS takes the device away: unplugged, or the driver ends. The way out, and
+ * then all mappings go: the kernel would release them with nobody left to look
+ * after the device.
+ */
+void quiver_dext_end(struct quiver_dext *dext);
+
+/*
+ * To be called after whatever may have lost the device to its claimant: RESET,
+ * sleep, the end. True, once a claim: the page says why, and a wake-up is owed,
+ * whatever the page's armed is.
+ */
+bool quiver_dext_lost(struct quiver_dext *dext, struct quiver_dext_pending *page);
 
 /* How many vectors of a kind, QUIVER_DEXT_IRQ_*, the device has. */
 uint32_t quiver_dext_vectors(const struct quiver_dext *dext, uint32_t type);

@@ -6,6 +6,7 @@
 #include "core/budget.h"
 #include "core/registry.h"
 #include "dext/core/dext.h"
+#include "dext/core/life.h"
 
 #define QUIVER_CONFIG_SIZE	4096u
 
@@ -40,8 +41,11 @@ struct quiver_dext_mapping {
 struct quiver_dext {
 	const struct quiver_dext_ops *ops;
 	void *shell;
-	enum quiver_dext_state state;
+	enum quiver_dext_state state;	/* quiver_dext_advance() changes it, nobody else */
+	enum quiver_dext_cause cause;	/* of QUIVER_DEXT_GONE; NONE otherwise */
 	const void *client;		/* has the claim, or NULL */
+	bool told;			/* it has been told that the device is lost */
+	bool asleep, ended;
 
 	uint32_t id, class_revision, subsystem, address;
 	uint32_t msi_vectors, msix_vectors;	/* that the device has; 0: none */
@@ -67,13 +71,26 @@ bool quiver_config_answers(struct quiver_dext *dext);
 /* Clears bus mastering and reads back. -EIO: it is on still, or cannot be read. */
 int quiver_config_stop_mastering(struct quiver_dext *dext);
 
+/* In DART now. */
+uint64_t quiver_dext_mappings(const struct quiver_dext *dext);
+
 /* Releases all mappings; how many there were. The device must not master the bus [D8]. */
 uint64_t quiver_dma_drop(struct quiver_dext *dext);
 
+/* -ENODEV: life.h has no such way from here, and nothing has changed. */
+int quiver_dext_advance(struct quiver_dext *dext, enum quiver_life_event event);
+
+struct quiver_way {
+	enum quiver_life_event then;	/* SAFE, CLOSE or LOSE, if all goes well */
+	enum quiver_dext_cause cause;	/* of LOSE */
+	bool keep;			/* mappings stay if all goes well */
+	bool last;			/* who is silent gets a short time only: nobody is left to use it */
+};
+
 /*
- * The one way out of use [D8]. 0: as if just claimed, but for mappings if they are to be
- * kept. -ETIMEDOUT: the device is quarantined.
+ * The one way out of use [D8], which takes some 6 s at the most, most of it macOS'
+ * [L8]. -ETIMEDOUT: the device is quarantined, or unplugged.
  */
-int quiver_dext_quiesce(struct quiver_dext *dext, bool keep, uint64_t *dropped);
+int quiver_dext_quiesce(struct quiver_dext *dext, const struct quiver_way *way, uint64_t *dropped);
 
 #endif

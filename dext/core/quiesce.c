@@ -1,82 +1,137 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The one path by which a device goes out of use: RESET, a client that closes
- * or dies, the end of the driver. Its order is what keeps the Mac alive [D8].
+ * or dies, sleep, the end of the driver; and by which one that is quarantined
+ * may come back. Its order is what keeps the Mac alive [D8].
  */
 #include "core/reset.h"
 #include "dext/core/internal.h"
 
-/* FLR if the device has it and lives through it [H8], else a hot reset. */
-static enum quiver_dext_reset_method reset_method(const struct quiver_dext *dext)
+static uint16_t vendor_of(const struct quiver_dext *dext)
 {
-	if (quiver_reset_flr_is_fatal(dext->id & 0xffff, dext->id >> 16))
-		return QUIVER_RESET_HOT;
-	return dext->has_flr ? QUIVER_RESET_FUNCTION : QUIVER_RESET_HOT;
+	return dext->id & 0xffff;
 }
 
-/* Reset() reports success after a fixed delay, come what may [H8]: only config space tells. */
-static int wait_for_answer(struct quiver_dext *dext)
+static uint16_t device_of(const struct quiver_dext *dext)
+{
+	return dext->id >> 16;
+}
+
+/* An FLR is a write to config space, which a device that is silent does not hear. */
+static enum quiver_reset_method choose(const struct quiver_dext *dext, bool silent)
+{
+	if (silent && quiver_reset_hot_is_survived(vendor_of(dext), device_of(dext)))
+		return QUIVER_RESET_HOT;
+	return quiver_reset_choose(vendor_of(dext), device_of(dext), dext->has_flr);
+}
+
+/* Of a device that survives none: 0, for there is nothing to fail. */
+static int reset(struct quiver_dext *dext, bool silent)
+{
+	enum quiver_reset_method method = choose(dext, silent);
+	int err;
+
+	if (method == QUIVER_RESET_NONE)
+		return 0;
+	err = dext->ops->reset(dext->shell, method);
+	if (err && method == QUIVER_RESET_FUNCTION &&
+	    quiver_reset_hot_is_survived(vendor_of(dext), device_of(dext)))
+		err = dext->ops->reset(dext->shell, QUIVER_RESET_HOT);
+	return err;
+}
+
+/*
+ * Reset() reports success after a fixed delay, come what may [H8]: only config
+ * space tells. One that is pulled out meanwhile is not waited for.
+ */
+static void wait_for_answer(struct quiver_dext *dext, uint64_t deadline_us)
 {
 	const struct quiver_dext_ops *ops = dext->ops;
 	uint64_t start = ops->now_us(dext->shell);
 
-	while (!quiver_config_answers(dext)) {
-		if (ops->now_us(dext->shell) - start >= QUIVER_RESET_DEADLINE_US)
-			return -ETIMEDOUT;
+	while (!quiver_config_answers(dext) && !ops->unplugged(dext->shell) &&
+	       ops->now_us(dext->shell) - start < deadline_us)
 		ops->sleep_us(dext->shell, QUIVER_RESET_POLL_US);
+}
+
+/* refused: macOS did not reset it, so it runs on with what it was told. */
+static enum quiver_dext_cause diagnose(struct quiver_dext *dext, bool refused, bool stopped)
+{
+	if (!quiver_config_answers(dext))
+		return dext->ops->unplugged(dext->shell) ? QUIVER_DEXT_CAUSE_UNPLUGGED :
+							   QUIVER_DEXT_CAUSE_SILENT;
+	if (!stopped)
+		return QUIVER_DEXT_CAUSE_MASTERING;
+	return refused ? QUIVER_DEXT_CAUSE_RESET : QUIVER_DEXT_CAUSE_NONE;
+}
+
+/*
+ * Stops the device and resets it. *stopped: it is known that it does no DMA, be
+ * it that it was seen to stop and then died in its reset, be it that it is not
+ * there.
+ */
+static enum quiver_dext_cause make_safe(struct quiver_dext *dext, bool last, bool *stopped)
+{
+	enum quiver_dext_cause cause;
+	bool silent, refused = false;
+
+	*stopped = !quiver_config_stop_mastering(dext);
+	silent = !quiver_config_answers(dext);
+	if (!silent || !dext->ops->unplugged(dext->shell)) {
+		refused = reset(dext, silent);
+		wait_for_answer(dext, silent && last ? QUIVER_RESET_LAST_US :
+						       QUIVER_RESET_DEADLINE_US);
 	}
-	return 0;
+	/* macOS restores the command register after a reset, a failed one too. */
+	if (quiver_config_answers(dext))
+		*stopped = !quiver_config_stop_mastering(dext);
+	cause = diagnose(dext, refused, *stopped);
+	if (cause == QUIVER_DEXT_CAUSE_UNPLUGGED)
+		*stopped = true;
+	return cause;
 }
 
-static int reset(struct quiver_dext *dext)
+static int conclude(struct quiver_dext *dext, const struct quiver_way *way,
+		    enum quiver_dext_cause cause)
 {
-	enum quiver_dext_reset_method method = reset_method(dext);
-	int err = 0;
-
-	if (method != QUIVER_RESET_NONE)
-		err = dext->ops->reset(dext->shell, method);
-	if (err && method == QUIVER_RESET_FUNCTION)
-		err = dext->ops->reset(dext->shell, QUIVER_RESET_HOT);
-	if (wait_for_answer(dext))
-		return -ETIMEDOUT;
-	/* A reset that did not happen leaves a device that runs on with what it was told. */
-	return err ? -ETIMEDOUT : 0;
+	if (cause == QUIVER_DEXT_CAUSE_NONE) {
+		dext->cause = way->cause;
+		return quiver_dext_advance(dext, way->then);
+	}
+	dext->cause = cause;
+	quiver_dext_advance(dext, QUIVER_LIFE_LOSE);
+	return -ETIMEDOUT;
 }
 
-int quiver_dext_quiesce(struct quiver_dext *dext, bool keep, uint64_t *dropped)
+int quiver_dext_quiesce(struct quiver_dext *dext, const struct quiver_way *way, uint64_t *dropped)
 {
+	enum quiver_dext_cause cause;
 	bool stopped;
 	int err;
 
 	*dropped = 0;
-	if (dext->state == QUIVER_DEXT_GONE)
-		return -ENODEV;
-	dext->state = QUIVER_DEXT_QUIESCING;
-	stopped = !quiver_config_stop_mastering(dext);
-	err = reset(dext);
-
+	err = quiver_dext_advance(dext, QUIVER_LIFE_QUIESCE);
+	if (err)
+		return err;
+	cause = make_safe(dext, way->last, &stopped);
 	/*
-	 * macOS restores the command register after a reset, a failed one too. A
-	 * device that was seen to stop and then died in its reset masters
-	 * nothing any more.
+	 * Without power the bridge above is as silent as one that went with its
+	 * device; but the device may go on where it was once there is power again.
 	 */
-	if (!err || quiver_config_answers(dext))
-		stopped = !quiver_config_stop_mastering(dext);
-	if (stopped && (!keep || err))
+	if (cause == QUIVER_DEXT_CAUSE_UNPLUGGED && way->cause == QUIVER_DEXT_CAUSE_SLEEP) {
+		cause = QUIVER_DEXT_CAUSE_NONE;
+		stopped = false;
+	}
+	if (stopped && (!way->keep || cause != QUIVER_DEXT_CAUSE_NONE))
 		*dropped = quiver_dma_drop(dext);
 	dext->ops->interrupts_stop(dext->shell);
-
-	if (err || !stopped) {
-		dext->state = QUIVER_DEXT_GONE;
-		return -ETIMEDOUT;
-	}
-	dext->state = QUIVER_DEXT_CLAIMED;
-	return 0;
+	return conclude(dext, way, cause);
 }
 
 int quiver_dext_reset(struct quiver_dext *dext, const void *client, uint64_t flags,
 		      uint64_t *dropped)
 {
+	struct quiver_way way = { .then = QUIVER_LIFE_SAFE };
 	int err = quiver_dext_check(dext, client);
 
 	*dropped = 0;
@@ -84,5 +139,6 @@ int quiver_dext_reset(struct quiver_dext *dext, const void *client, uint64_t fla
 		return err;
 	if (flags & ~(uint64_t)QUIVER_DEXT_RESET_KEEP)
 		return -EINVAL;
-	return quiver_dext_quiesce(dext, flags & QUIVER_DEXT_RESET_KEEP, dropped);
+	way.keep = flags & QUIVER_DEXT_RESET_KEEP;
+	return quiver_dext_quiesce(dext, &way, dropped);
 }

@@ -120,7 +120,8 @@ int quiver_irq_configure(struct quiver_device *device, uint32_t type, unsigned i
 /*
  * Called once, on the device's interrupt thread, when the device is lost: it was
  * unplugged, the Mac slept, the extension ended, or it did not survive a reset.
- * Every call from then on is -ENODEV; what is left to do is quiver_device_close().
+ * QUIVER_DEXT_CAUSE_NONE: nobody is left to say why. Every call from then on is
+ * -ENODEV; what is left to do is quiver_device_close(), on another thread.
  */
 typedef void (*quiver_lost_handler)(void *context, enum quiver_dext_cause cause);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the Mac says of itself and of what is plugged in, for who must explain
- * why something does not work: read-only, and without the dext. Every call
- * returns 0 or a negative errno, may block, and keeps nothing open.
+ * why something does not work, and what keeps it awake: all without the dext.
+ * Every call returns 0 or a negative errno, may block, and keeps nothing open.
  *
  * Nothing here decides about a device's safety: that is the dext's.
  */
@@ -27,6 +27,14 @@ struct quiver_mac_system {
 
 /* -EIO: the system does not say. */
 int quiver_mac_system(struct quiver_mac_system *system);
+
+/*
+ * Keeps the Mac from falling asleep because nobody uses it, until it may again or
+ * this process ends. Who closes the lid, or says so, puts it to sleep all the
+ * same. -EIO: macOS refuses.
+ */
+int quiver_mac_stay_awake(uint32_t *assertion);
+void quiver_mac_may_sleep(uint32_t assertion);
 
 /* A PCI function as IOKit's registry has it, claimed by us or not. */
 struct quiver_mac_pci {

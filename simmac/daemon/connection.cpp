@@ -54,7 +54,8 @@ private:
 	void serve_one(const struct packet &packet);
 	void send_bytes(const struct packet &packet, const void *bytes, size_t size,
 			uint32_t options);
-	void send_value(const struct packet &packet, const value *value);
+	void send_value(const struct packet &packet, const value &value);
+	void dead();
 	uint32_t changed();
 	void match(const struct packet &packet);
 	void relatives(const struct packet &packet);
@@ -67,6 +68,12 @@ private:
 	void unmap(const struct packet &packet);
 	void control(const struct packet &packet);
 	void hypervisor(const struct packet &packet);
+	void asks_to_fail(const struct packet &packet);
+	void assert_power(const struct packet &packet);
+	void unassert();
+	bool serve_anybody(const struct packet &packet);
+	bool is_to_fail(const struct packet &packet);
+	void serve_client(const struct packet &packet);
 	void fail(kern_return_t result);
 	OSAction *completion(const struct packet &packet);
 	kern_return_t call(IOUserClientMethodArguments *arguments);
@@ -75,8 +82,9 @@ private:
 	int fd;
 	std::shared_ptr<simmac_task> task;
 	struct unit *unit = NULL;
-	IOUserClient *client = NULL;
+	std::shared_ptr<session> session;
 	std::map<uint32_t, IOMemoryDescriptor *> mapped;
+	std::set<uint32_t> assertions;
 };
 }
 
@@ -203,60 +211,77 @@ void Connection::match(const struct packet &packet)
 	send_bytes(packet, ids.data(), ids.size() * sizeof(ids[0]), changed());
 }
 
+/* The port of an entry that is terminated is none. */
+void Connection::dead()
+{
+	fail(MACH_SEND_INVALID_DEST);
+}
+
 void Connection::relatives(const struct packet &packet)
 {
-	const struct entry *entry = machine.registry.find(packet.request.argument);
 	std::vector<uint64_t> ids;
+	uint64_t parent;
 
-	if (entry && packet.request.op == SIMMAC_RPC_PARENT && entry->parent)
-		ids.push_back(entry->parent->id);
-	for (size_t i = 0; entry && packet.request.op == SIMMAC_RPC_CHILDREN &&
-	     i < entry->children.size(); i++)
-		ids.push_back(entry->children[i]->id);
+	if (!machine.registry.relatives(packet.request.argument, &parent, &ids)) {
+		dead();
+		return;
+	}
+	if (packet.request.op == SIMMAC_RPC_CHILDREN) {
+		send_bytes(packet, ids.data(), ids.size() * sizeof(ids[0]), changed());
+		return;
+	}
 	/* Nobody walks over a parent. */
-	send_bytes(packet, ids.data(), ids.size() * sizeof(ids[0]),
-		   packet.request.op == SIMMAC_RPC_CHILDREN ? changed() : 0);
+	send_bytes(packet, &parent, parent ? sizeof(parent) : 0, 0);
 }
 
 void Connection::describe(const struct packet &packet)
 {
-	const struct entry *entry = machine.registry.find(packet.request.argument);
-	bool name = packet.request.op == SIMMAC_RPC_NAME;
+	std::string name, class_name;
 
-	if (!entry) {
-		fail(kIOReturnNotFound);
+	if (!machine.registry.describe(packet.request.argument, &name, &class_name)) {
+		dead();
 		return;
 	}
-	const std::string &text = name ? entry->name : entry->classes.front();
+	const std::string &text = packet.request.op == SIMMAC_RPC_NAME ? name : class_name;
 
 	send_bytes(packet, text.data(), text.size(), 0);
 }
 
-void Connection::send_value(const struct packet &packet, const value *value)
+void Connection::send_value(const struct packet &packet, const value &value)
 {
-	if (value)
-		send_bytes(packet, value->bytes.data(), value->bytes.size(), value->type);
-	else
-		fail(kIOReturnNotFound);
+	send_bytes(packet, value.bytes.data(), value.bytes.size(), value.type);
 }
 
 void Connection::property(const struct packet &packet)
 {
-	send_value(packet, machine.registry.search(packet.request.argument, text_of(packet),
-						   packet.request.selector));
+	value value;
+
+	if (machine.registry.search(packet.request.argument, text_of(packet),
+				    packet.request.selector, &value))
+		send_value(packet, value);
+	else
+		fail(kIOReturnNotFound);
 }
 
 void Connection::sysctl(const struct packet &packet)
 {
 	value room;
+	const value *value = mac_sysctl(machine.mac, text_of(packet), &room);
 
-	send_value(packet, mac_sysctl(machine.mac, text_of(packet), &room));
+	if (value)
+		send_value(packet, *value);
+	else
+		fail(kIOReturnNotFound);
 }
 
 void Connection::open(const struct packet &packet)
 {
-	if (client) {
+	if (session) {
 		fail(kIOReturnBusy);
+		return;
+	}
+	if (!machine.registry.has(packet.request.argument)) {
+		dead();
 		return;
 	}
 	/* As IOServiceDEXTEntitlements has it. */
@@ -265,7 +290,7 @@ void Connection::open(const struct packet &packet)
 		return;
 	}
 	fail(machine_open(machine, packet.request.argument, packet.request.selector, task, &unit,
-			  &client));
+			  &session));
 }
 
 static void send_completion(const file &port, const uint64_t *reference, IOReturn status,
@@ -301,11 +326,12 @@ OSAction *Connection::completion(const struct packet &packet)
 	completion.send = [port, request](IOReturn status, const uint64_t *data, uint32_t count) {
 		send_completion(*port, request.reference, status, data, count);
 	};
-	return simmac_completion_action(client, completion);
+	return simmac_completion_action(session->client, completion);
 }
 
 kern_return_t Connection::call(IOUserClientMethodArguments *arguments)
 {
+	IOUserClient *client = session->client;
 	kern_return_t result = kIOReturnError;
 
 	simmac_enter(client->ServiceState()->queue, [&] {
@@ -374,7 +400,7 @@ void Connection::map(const struct packet &packet)
 	uint64_t options = 0;
 	struct answer answer;
 
-	answer.reply.result = client->CopyClientMemoryForType(type, &options, &memory);
+	answer.reply.result = session->client->CopyClientMemoryForType(type, &options, &memory);
 	if (answer.reply.result == kIOReturnSuccess) {
 		OSSafeReleaseNULL(mapped[type]);
 		mapped[type] = memory;
@@ -426,41 +452,129 @@ void Connection::hypervisor(const struct packet &packet)
 	fail(simmac_calls::fails(text.c_str()) ? kIOReturnError : kIOReturnSuccess);
 }
 
-void Connection::serve_one(const struct packet &packet)
+/* A call that needs nobody but the client's own process asks whether it is to fail. */
+void Connection::asks_to_fail(const struct packet &packet)
+{
+	fail(simmac_calls::fails(text_of(packet).c_str()) ? kIOReturnError : kIOReturnSuccess);
+}
+
+/* What a power assertion holds on to is its connection: it ends with the process. */
+void Connection::assert_power(const struct packet &packet)
+{
+	std::string text = text_of(packet);
+	size_t end = text.find('\0');
+	struct answer answer;
+	uint32_t id;
+
+	if (end == std::string::npos) {
+		fail(kIOReturnBadArgument);
+		return;
+	}
+	id = machine_assert(machine, { task->pid, text.substr(0, end), text.substr(end + 1),
+				       packet.request.selector });
+	assertions.insert(id);
+	answer.reply.argument = id;
+	send(answer);
+}
+
+void Connection::unassert()
+{
+	for (uint32_t assertion : assertions)
+		machine_unassert(machine, assertion);
+	assertions.clear();
+}
+
+static const char *call_of(uint32_t op)
+{
+	switch (op) {
+	case SIMMAC_RPC_MATCH:
+		return "IOServiceGetMatchingServices";
+	case SIMMAC_RPC_PARENT:
+		return "IORegistryEntryGetParentEntry";
+	case SIMMAC_RPC_CHILDREN:
+		return "IORegistryEntryGetChildIterator";
+	case SIMMAC_RPC_NAME:
+		return "IORegistryEntryGetName";
+	case SIMMAC_RPC_CLASS:
+		return "IOObjectGetClass";
+	case SIMMAC_RPC_PROPERTY:
+		return "IORegistryEntrySearchCFProperty";
+	case SIMMAC_RPC_SYSCTL:
+		return "sysctlbyname";
+	case SIMMAC_RPC_OPEN:
+		return "IOServiceOpen";
+	case SIMMAC_RPC_METHOD:
+		return "IOConnectCallMethod";
+	case SIMMAC_RPC_ASYNC_METHOD:
+		return "IOConnectCallAsyncMethod";
+	case SIMMAC_RPC_MAP:
+		return "IOConnectMapMemory64";
+	case SIMMAC_RPC_ASSERT:
+		return "IOPMAssertionCreateWithName";
+	default:
+		return NULL;
+	}
+}
+
+/* Before it has had any effect; the answer is what a kernel without memory gives. */
+bool Connection::is_to_fail(const struct packet &packet)
+{
+	const char *call = call_of(packet.request.op);
+
+	if (!call || !simmac_calls::fails(call))
+		return false;
+	fail(kIOReturnNoMemory);
+	return true;
+}
+
+/* Calls that want no user client. */
+bool Connection::serve_anybody(const struct packet &packet)
 {
 	switch (packet.request.op) {
 	case SIMMAC_RPC_MATCH:
 		match(packet);
-		return;
+		return true;
 	case SIMMAC_RPC_PARENT:
 	case SIMMAC_RPC_CHILDREN:
 		relatives(packet);
-		return;
+		return true;
 	case SIMMAC_RPC_NAME:
 	case SIMMAC_RPC_CLASS:
 		describe(packet);
-		return;
+		return true;
 	case SIMMAC_RPC_PROPERTY:
 		property(packet);
-		return;
+		return true;
 	case SIMMAC_RPC_SYSCTL:
 		sysctl(packet);
-		return;
+		return true;
 	case SIMMAC_RPC_OPEN:
 		open(packet);
-		return;
+		return true;
 	case SIMMAC_RPC_CONTROL:
 		control(packet);
-		return;
+		return true;
 	case SIMMAC_RPC_HYPERVISOR:
 	case SIMMAC_RPC_TOUCHED:
 		hypervisor(packet);
-		return;
+		return true;
+	case SIMMAC_RPC_FAILS:
+		asks_to_fail(packet);
+		return true;
+	case SIMMAC_RPC_ASSERT:
+		assert_power(packet);
+		return true;
+	case SIMMAC_RPC_UNASSERT:
+		unassert();
+		fail(kIOReturnSuccess);
+		return true;
+	default:
+		return false;
 	}
-	if (!client) {
-		fail(kIOReturnNotOpen);
-		return;
-	}
+}
+
+void Connection::serve_client(const struct packet &packet)
+{
 	switch (packet.request.op) {
 	case SIMMAC_RPC_METHOD:
 	case SIMMAC_RPC_ASYNC_METHOD:
@@ -477,6 +591,23 @@ void Connection::serve_one(const struct packet &packet)
 	}
 }
 
+/*
+ * A user client that was terminated with its device has no port any more; but if
+ * memory is mapped the port is now that of the mappings, and they are no user
+ * client (IOUserClient::destroyUserReferences(), CHECK()).
+ */
+void Connection::serve_one(const struct packet &packet)
+{
+	if (is_to_fail(packet) || serve_anybody(packet))
+		return;
+	if (!session)
+		fail(kIOReturnNotOpen);
+	else if (session->inactive)
+		fail(mapped.empty() ? MACH_SEND_INVALID_DEST : kIOReturnBadArgument);
+	else
+		serve_client(packet);
+}
+
 /* Ends when the client closes, dies, or sends what is no request. */
 void Connection::run()
 {
@@ -486,10 +617,11 @@ void Connection::run()
 		serve_one(packet);
 	packet.port.reset();
 	task->alive = false;
-	if (client)
-		machine_close(machine, unit, client);
+	if (session)
+		machine_close(machine, unit, session);
 	for (auto &entry : mapped)
 		entry.second->release();
+	unassert();
 }
 
 void run_connection(struct machine &machine, int fd, pid_t pid)

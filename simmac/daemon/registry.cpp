@@ -63,13 +63,57 @@ const struct entry *registry::find(uint64_t id) const
 	return NULL;
 }
 
+void registry::remove(struct entry *entry)
+{
+	std::vector<struct entry *> *siblings = &entry->parent->children;
+
+	while (!entry->children.empty())
+		remove(entry->children.back());
+	siblings->erase(std::find(siblings->begin(), siblings->end(), entry));
+	entries.erase(std::find_if(entries.begin(), entries.end(),
+				   [entry](auto &other) { return other.get() == entry; }));
+}
+
+bool registry::has(uint64_t id)
+{
+	std::shared_lock<std::shared_mutex> guard(lock);
+
+	return find(id);
+}
+
+bool registry::describe(uint64_t id, std::string *name, std::string *class_name)
+{
+	std::shared_lock<std::shared_mutex> guard(lock);
+	const struct entry *entry = find(id);
+
+	if (!entry)
+		return false;
+	*name = entry->name;
+	*class_name = entry->classes.front();
+	return true;
+}
+
+bool registry::relatives(uint64_t id, uint64_t *parent, std::vector<uint64_t> *children)
+{
+	std::shared_lock<std::shared_mutex> guard(lock);
+	const struct entry *entry = find(id);
+
+	if (!entry)
+		return false;
+	*parent = entry->parent ? entry->parent->id : 0;
+	for (const struct entry *child : entry->children)
+		children->push_back(child->id);
+	return true;
+}
+
 static bool is_a(const struct entry *entry, const std::string &name)
 {
 	return std::count(entry->classes.begin(), entry->classes.end(), name) > 0;
 }
 
-std::vector<uint64_t> registry::match(enum simmac_rpc_match by, const std::string &name) const
+std::vector<uint64_t> registry::match(enum simmac_rpc_match by, const std::string &name)
 {
+	std::shared_lock<std::shared_mutex> guard(lock);
 	std::vector<uint64_t> ids;
 
 	for (auto &entry : entries) {
@@ -79,17 +123,20 @@ std::vector<uint64_t> registry::match(enum simmac_rpc_match by, const std::strin
 	return ids;
 }
 
-const value *registry::search(uint64_t id, const std::string &key, uint32_t options) const
+bool registry::search(uint64_t id, const std::string &key, uint32_t options, struct value *value)
 {
 	const uint32_t upwards = kIORegistryIterateRecursively | kIORegistryIterateParents;
+	std::shared_lock<std::shared_mutex> guard(lock);
 	const struct entry *at = find(id);
 
 	while (at) {
 		auto found = at->properties.find(key);
 
-		if (found != at->properties.end())
-			return &found->second;
+		if (found != at->properties.end()) {
+			*value = found->second;
+			return true;
+		}
 		at = options == upwards ? at->parent : NULL;
 	}
-	return NULL;
+	return false;
 }

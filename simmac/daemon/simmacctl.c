@@ -15,8 +15,15 @@
 static const char usage[] =
 	"usage: simmacctl [--socket PATH] COMMAND\n"
 	"  state                      what it is and has done, as JSON\n"
-	"  fail CALL N                make the Nth use of a call from now on fail; 0: none\n"
+	"  calls                      those that can be made to fail or be slow\n"
+	"  fail CALL N                make the Nth use of a call from now on fail, besides\n"
+	"                             those that are to fail already; 0: none. CALL any: of all\n"
 	"  delay CALL USEC            make a call take longer\n"
+	"  unplug DEVICE [nowait]     at once; returns when macOS has terminated it, or before\n"
+	"  plug DEVICE                again, as new\n"
+	"  stop-order ORDER           of driver and clients when a device goes: any, together,\n"
+	"                             driver, clients (first)\n"
+	"  sleep, wake                the whole Mac\n"
 	"  segments N                 that a DMA preparation comes back as\n"
 	"  raise DEVICE VECTOR [N]    interrupt, N vectors from this one\n"
 	"The socket defaults to $QUIVER_SIMMAC.\n";

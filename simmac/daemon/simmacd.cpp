@@ -24,7 +24,9 @@ static const char usage[] =
 	"  --property NAME=VALUE    of each device in the registry; NAME= takes it away\n"
 	"  --base N                 DART: the lowest address of the bus that it gives\n"
 	"  --skew N                 DART: bytes by which addresses miss 2 MiB\n"
-	"  --seed N                 of DART's choices\n"
+	"  --seed N                 of DART's choices, and of who stops first\n"
+	"  --stop-order ORDER       who stops first when a device goes: any, together, driver, clients\n"
+	"  --power-ms N             how long a driver may take to sleep or wake\n"
 	"  --segments N             that a DMA preparation comes back as\n"
 	"  --reset-us N             how long a reset takes\n"
 	"  --sticky-interrupts      a function keeps the kind and number it first had\n"
@@ -32,13 +34,13 @@ static const char usage[] =
 	"  --delay CALL:USEC[,...]  make a call take longer\n"
 	"  --report FILE            where a panic is reported, besides standard error\n"
 	"  --state FILE             JSON, written when it ends\n"
-	"Ends with SIGTERM. Exits 0; 1 if mappings or objects were left; 2 on bad\n"
-	"usage; 86 when the simulated Mac panicked.\n";
+	"Ends with SIGTERM. Exits 0; 1 if mappings or objects were left, or\n"
+	"a device mastered the bus when power went; 2 on bad usage; 86 when the simulated Mac panicked.\n";
 
 enum option_value {
 	OPTION_SOCKET = 1, OPTION_DEVICE, OPTION_BYTES, OPTION_MAPPINGS, OPTION_BASE, OPTION_SKEW,
 	OPTION_SEED, OPTION_SEGMENTS, OPTION_RESET, OPTION_FAIL, OPTION_DELAY, OPTION_REPORT, OPTION_STATE,
-	OPTION_STICKY, OPTION_PROPERTY, OPTION_MAC, OPTION_ENCLOSURE, OPTION_HELP
+	OPTION_STOP_ORDER, OPTION_POWER, OPTION_STICKY, OPTION_PROPERTY, OPTION_MAC, OPTION_ENCLOSURE, OPTION_HELP
 };
 
 static const struct option long_options[] = {
@@ -53,6 +55,8 @@ static const struct option long_options[] = {
 	{ "skew", required_argument, NULL, OPTION_SKEW },
 	{ "seed", required_argument, NULL, OPTION_SEED },
 	{ "segments", required_argument, NULL, OPTION_SEGMENTS },
+	{ "stop-order", required_argument, NULL, OPTION_STOP_ORDER },
+	{ "power-ms", required_argument, NULL, OPTION_POWER },
 	{ "reset-us", required_argument, NULL, OPTION_RESET },
 	{ "fail", required_argument, NULL, OPTION_FAIL },
 	{ "delay", required_argument, NULL, OPTION_DELAY },
@@ -73,7 +77,7 @@ static bool number(const std::string &text, uint64_t *value)
 }
 
 /* CALL:N[,...]; names of calls have colons in them. */
-static bool calls(const char *text, void (*set)(const std::string &call, uint64_t value))
+static bool calls(const char *text, bool (*set)(const std::string &call, uint64_t value))
 {
 	std::istringstream items(text);
 	std::string item;
@@ -82,9 +86,9 @@ static bool calls(const char *text, void (*set)(const std::string &call, uint64_
 	while (std::getline(items, item, ',')) {
 		size_t colon = item.rfind(':');
 
-		if (colon == std::string::npos || !number(item.substr(colon + 1), &value))
+		if (colon == std::string::npos || !number(item.substr(colon + 1), &value) ||
+		    !set(item.substr(0, colon), value))
 			return false;
-		set(item.substr(0, colon), value);
 	}
 	return true;
 }
@@ -129,6 +133,9 @@ static bool apply_number(struct options &options, int option, uint64_t value)
 	case OPTION_RESET:
 		simmac_knobs.reset_us = value;
 		return true;
+	case OPTION_POWER:
+		simmac_knobs.power_ms = static_cast<uint32_t>(value);
+		return value && value <= UINT32_MAX;
 	default:
 		return false;
 	}
@@ -154,6 +161,8 @@ static bool apply(struct options &options, int option, const char *argument)
 	case OPTION_STICKY:
 		simmac_knobs.sticky_interrupts = true;
 		return true;
+	case OPTION_STOP_ORDER:
+		return machine_stop_order(argument, &options.stop_order);
 	case OPTION_PROPERTY:
 		return property(options, argument);
 	case OPTION_MAC:

@@ -26,12 +26,6 @@
 
 #define BAR_PROPERTY_WORDS	5
 
-/* A Thunderbolt port of the Mac, and the last bridge behind it. */
-struct port {
-	struct entry *root_port, *bridge, *host_router;
-	struct entry *slot;		/* a device's parent */
-};
-
 /* The version register of a router: USB4's begin at 0x20. */
 static unsigned int router_version(unsigned int generation)
 {
@@ -130,14 +124,15 @@ static void plug_in(registry &registry, struct port *port, unsigned int host,
 		    unsigned int generation, bool pcie, const std::string &model = "Enclosure")
 {
 	unsigned int speed = speed_of(host, generation);
-	struct entry *lane = add_lane(registry, port->host_router, 1, speed), *router, *adapter;
+	struct entry *lane, *router, *adapter;
 
-	lane = add_lane(registry, lane, 1, speed);
+	port->cable = add_lane(registry, port->host_router, 1, speed);
+	lane = add_lane(registry, port->cable, 1, speed);
 	router = add_router(registry, lane, generation, 1, "Simmac", model.c_str());
 	if (!pcie)
 		return;
-	port->bridge = add_bridge(registry, below_bridge(registry, port->root_port), "pci-bridge",
-				  0x8086, 0x5786);
+	port->tunnel = below_bridge(registry, port->root_port);
+	port->bridge = add_bridge(registry, port->tunnel, "pci-bridge", 0x8086, 0x5786);
 	port->bridge->properties["IOPCITunnelled"] = value::boolean(true);
 	adapter = add_adapter(registry, router, 9, ADAPTER_PCIE_UP);
 	adapter->properties["PCI Entry ID"] =
@@ -186,7 +181,7 @@ static uint32_t config(struct simmac_device *device, unsigned int offset, unsign
 
 static void describe_device(struct entry *entry, struct unit *unit)
 {
-	struct simmac_device *device = unit->device;
+	struct simmac_device *device = unit->device.get();
 
 	describe_pci(entry, static_cast<uint16_t>(config(device, PCI_VENDOR_ID, 2)),
 		     static_cast<uint16_t>(config(device, PCI_DEVICE_ID, 2)),
@@ -206,7 +201,7 @@ static bool registered(IOService_IVars *state)
 
 static void add_driver(registry &registry, struct entry *entry, struct unit *unit)
 {
-	std::string other = simmac_device_option(unit->device, "driver", "");
+	std::string other = simmac_device_option(unit->device.get(), "driver", "");
 	struct entry *driver;
 
 	if (!other.empty()) {
@@ -220,20 +215,39 @@ static void add_driver(registry &registry, struct entry *entry, struct unit *uni
 	driver->properties["IOUserClass"] = value::text(unit->personality->user_class);
 }
 
-static void add_device(registry &registry, struct entry *io, size_t n, unsigned int host,
-		       struct unit *unit)
+static void add_device(registry &registry, unsigned int host, struct unit *unit)
 {
+	struct simmac_device *device = unit->device.get();
 	unsigned int generation = static_cast<unsigned int>(
-		atoi(simmac_device_option(unit->device, "thunderbolt", "4")));
-	struct port port = add_port(registry, io, n, host);
+		atoi(simmac_device_option(device, "thunderbolt", "4")));
 	struct entry *entry;
 
-	plug_in(registry, &port, host, generation, true);
-	entry = registry.add(port.slot, config(unit->device, PCI_CLASS_REVISION, 4) >> 24 == 3 ?
+	plug_in(registry, &unit->port, host, generation, true);
+	entry = registry.add(unit->port.slot, config(device, PCI_CLASS_REVISION, 4) >> 24 == 3 ?
 			     "display" : "pci-device", "IOPCIDevice:IOService",
 			     unit->pci->ServiceState()->id);
 	describe_device(entry, unit);
 	add_driver(registry, entry, unit);
+}
+
+void machine_tree_plug(struct machine &machine, struct unit *unit)
+{
+	std::lock_guard<std::shared_mutex> guard(machine.registry.lock);
+
+	if (unit->pci)
+		add_device(machine.registry, machine.mac.thunderbolt, unit);
+}
+
+/* The enclosure is gone, on both branches. */
+void machine_tree_unplug(struct machine &machine, struct unit *unit)
+{
+	std::lock_guard<std::shared_mutex> guard(machine.registry.lock);
+
+	if (!unit->port.cable)
+		return;
+	machine.registry.remove(unit->port.tunnel);
+	machine.registry.remove(unit->port.cable);
+	unit->port.tunnel = unit->port.cable = NULL;
 }
 
 static std::string option_of(const std::string &options, const std::string &key,
@@ -269,6 +283,7 @@ static int add_enclosure(registry &registry, struct entry *io, size_t n, unsigne
 int machine_build_registry(struct machine &machine, const struct options &options)
 {
 	registry &registry = machine.registry;
+	std::lock_guard<std::shared_mutex> guard(registry.lock);
 	unsigned int host = machine.mac.thunderbolt;
 	struct entry *io, *internal;
 	size_t n = 0;
@@ -282,8 +297,9 @@ int machine_build_registry(struct machine &machine, const struct options &option
 	describe_pci(registry.add(below_bridge(registry, internal), "wlan", "IOPCIDevice:IOService"),
 		     0x14e4, 0x4434, CLASS_NETWORK);
 	for (auto &unit : machine.units) {
+		unit->port = add_port(registry, io, n++, host);
 		if (unit->pci)
-			add_device(registry, io, n++, host, unit.get());
+			add_device(registry, host, unit.get());
 	}
 	for (const std::string &enclosure : options.enclosures) {
 		if (!error)

@@ -64,6 +64,9 @@
 /* Moved in one turn: what stops the device waits for no more than this. */
 #define CHUNK			65536u
 
+/* And by a relentless one, over and over: it is not to be the machine's only occupation. */
+#define SMALL_CHUNK		4096u
+
 static const uint64_t bar_sizes[SIMMAC_BARS] = {
 	65536, 4096, 16384, 65536, 131072, 1048576
 };
@@ -74,6 +77,14 @@ struct endpoint {
 	uint32_t left, checksum;
 	uint64_t random;
 	uint8_t buffer[CHUNK];
+	bool relentless;		/* by option */
+	struct obsession {
+		uint32_t command;	/* the last; 0: none */
+		uint64_t source, target;
+		uint32_t size, at;
+		uint64_t seed, random;	/* of what it writes, and where in it we are */
+		unsigned int stops;	/* of mastering, when it was told of it */
+	} obsession;
 };
 
 static uint32_t crc_table[256];
@@ -146,20 +157,20 @@ static void finish(struct simmac_device *device, uint32_t status)
 	raise_irq(device, get(device, REG_IRQ_TYPE), status);
 }
 
-static void fill_random(struct endpoint *endpoint, size_t length)
+static void fill_random(uint64_t *random, uint8_t *buffer, size_t length)
 {
 	size_t i;
 
 	for (i = 0; i < length; i++) {
-		endpoint->random = endpoint->random * UINT64_C(6364136223846793005) + 1;
-		endpoint->buffer[i] = (uint8_t)(endpoint->random >> 56);
+		*random = *random * UINT64_C(6364136223846793005) + 1;
+		buffer[i] = (uint8_t)(*random >> 56);
 	}
 }
 
 static void move_chunk(struct simmac_device *device, struct endpoint *endpoint, uint32_t length)
 {
 	if (endpoint->command == COMMAND_WRITE)
-		fill_random(endpoint, length);
+		fill_random(&endpoint->random, endpoint->buffer, length);
 	else
 		simmac_dart_read(device->dart, endpoint->source, endpoint->buffer, length);
 	endpoint->checksum = crc_update(endpoint->checksum, endpoint->buffer, length);
@@ -204,6 +215,45 @@ static void continue_transfer(struct simmac_device *device, struct endpoint *end
 		finish_transfer(device, endpoint);
 }
 
+/* What a relentless one has been told of stays on its mind. */
+static void remember(struct simmac_device *device, struct endpoint *endpoint)
+{
+	if (!endpoint->relentless || !endpoint->left || !simmac_device_masters_bus(device))
+		return;
+	endpoint->obsession = (struct obsession){
+		.command = endpoint->command, .source = endpoint->source,
+		.target = endpoint->target, .size = endpoint->left,
+		.seed = endpoint->random, .random = endpoint->random,
+		.stops = atomic_load(&device->stops),
+	};
+}
+
+/* Until bus mastering ends, once is enough, or a reset. */
+static bool is_obsessed(struct simmac_device *device, const struct endpoint *endpoint)
+{
+	return endpoint->obsession.command && simmac_device_masters_bus(device) &&
+	       endpoint->obsession.stops == atomic_load(&device->stops);
+}
+
+/* Writes what was written before: whoever still has the buffer sees no change. */
+static void obsess(struct simmac_device *device, struct endpoint *endpoint)
+{
+	struct obsession *o = &endpoint->obsession;
+	uint32_t length = o->size - o->at < SMALL_CHUNK ? o->size - o->at : SMALL_CHUNK;
+
+	if (o->command == COMMAND_WRITE)
+		fill_random(&o->random, endpoint->buffer, length);
+	else
+		simmac_dart_read(device->dart, o->source + o->at, endpoint->buffer, length);
+	if (o->command != COMMAND_READ)
+		simmac_dart_write(device->dart, o->target + o->at, endpoint->buffer, length);
+	o->at += length;
+	if (o->at == o->size) {
+		o->at = 0;
+		o->random = o->seed;
+	}
+}
+
 static void start(struct simmac_device *device, struct endpoint *endpoint, uint32_t command)
 {
 	set(device, REG_COMMAND, 0);
@@ -223,6 +273,7 @@ static void start(struct simmac_device *device, struct endpoint *endpoint, uint3
 		endpoint->target = get64(device, REG_TARGET);
 		endpoint->left = get(device, REG_SIZE);
 		endpoint->checksum = 0xffffffff;
+		remember(device, endpoint);
 		break;
 	/* What newer drivers ask of endpoints that can do more than this one. */
 	case COMMAND_DOORBELL_ON:
@@ -250,6 +301,8 @@ static bool endpoint_run(struct simmac_device *device)
 
 	if (!endpoint->command) {
 		command = get(device, REG_COMMAND);
+		if (!command && is_obsessed(device, endpoint))
+			obsess(device, endpoint);
 		if (!command)
 			return false;
 		start(device, endpoint, command);
@@ -264,16 +317,24 @@ static bool overlaps(uint64_t from, uint64_t size, uint64_t iova, uint64_t lengt
 	return size && length && (from - iova < length || iova - from < size);
 }
 
+static bool moves_in(uint32_t command, uint64_t source, uint64_t target, uint32_t size,
+		     uint64_t iova, uint64_t length)
+{
+	if (!command)
+		return false;
+	return (command != COMMAND_WRITE && overlaps(source, size, iova, length)) ||
+	       (command != COMMAND_READ && overlaps(target, size, iova, length));
+}
+
 static bool endpoint_dma_live(struct simmac_device *device, uint64_t iova, uint64_t length)
 {
 	const struct endpoint *endpoint = device->state;
+	const struct obsession *o = &endpoint->obsession;
 
-	if (!endpoint->command)
-		return false;
-	return (endpoint->command != COMMAND_WRITE &&
-		overlaps(endpoint->source, endpoint->left, iova, length)) ||
-	       (endpoint->command != COMMAND_READ &&
-		overlaps(endpoint->target, endpoint->left, iova, length));
+	return moves_in(endpoint->command, endpoint->source, endpoint->target, endpoint->left,
+			iova, length) ||
+	       (is_obsessed(device, endpoint) &&
+		moves_in(o->command, o->source, o->target, o->size, iova, length));
 }
 
 static void endpoint_reset(struct simmac_device *device, enum simmac_reset kind)
@@ -281,6 +342,7 @@ static void endpoint_reset(struct simmac_device *device, enum simmac_reset kind)
 	struct endpoint *endpoint = device->state;
 
 	endpoint->command = 0;
+	endpoint->obsession.command = 0;
 	set(device, REG_CAPS, CAP_UNALIGNED | CAP_MSI | CAP_MSIX);
 }
 
@@ -313,9 +375,12 @@ static int add_resources(struct simmac_device *device)
 
 static int endpoint_init(struct simmac_device *device)
 {
+	const char *relentless = simmac_device_option(device, "relentless", "off");
 	struct endpoint *endpoint;
 	int ret = add_resources(device);
 
+	if (strcmp(relentless, "on") && strcmp(relentless, "off"))
+		ret = -EINVAL;
 	if (ret)
 		return ret;
 	endpoint = calloc(1, sizeof(*endpoint));
@@ -323,6 +388,7 @@ static int endpoint_init(struct simmac_device *device)
 		return -ENOMEM;
 	pthread_once(&crc_once, crc_init);
 	endpoint->random = 1;
+	endpoint->relentless = !strcmp(relentless, "on");
 	device->state = endpoint;
 	fill_identity(device->config);
 	endpoint_reset(device, SIMMAC_RESET_HOT);

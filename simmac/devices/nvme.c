@@ -52,7 +52,7 @@ static void set_csts(struct nvme *nvme, uint32_t csts)
 
 static void disable(struct nvme *nvme)
 {
-	nvme->enabled = nvme->shut_down = false;
+	nvme->enabled = nvme->shut_down = nvme->blind = false;
 	nvme_queues_reset(nvme);
 	nvme_features_reset(nvme);
 	set_csts(nvme, 0);
@@ -116,11 +116,13 @@ static bool nvme_run(struct simmac_device *device)
 	struct nvme *nvme = device->state;
 	bool worked = follow_configuration(nvme);
 
-	if (!(nvme->csts & NVME_CSTS_RDY) || !simmac_device_masters_bus(device))
+	if (!(nvme->csts & NVME_CSTS_RDY) || !simmac_device_masters_bus(device) || nvme->blind)
 		return worked;
 	worked |= nvme_fetch(nvme);
-	worked |= nvme_execute(nvme);
-	worked |= nvme_post(nvme);
+	if (!nvme->blind)
+		worked |= nvme_execute(nvme);
+	if (!nvme->blind)
+		worked |= nvme_post(nvme);
 	return worked;
 }
 
@@ -200,6 +202,13 @@ static void nvme_destroy(struct simmac_device *device)
 	free(nvme);
 }
 
+static int nvme_medium(struct simmac_device *device)
+{
+	const struct nvme *nvme = device->state;
+
+	return nvme->disk.fd;
+}
+
 const struct simmac_model simmac_nvme = {
 	.name = "nvme",
 	.init = nvme_init,
@@ -207,4 +216,5 @@ const struct simmac_model simmac_nvme = {
 	.reset = nvme_reset,
 	.run = nvme_run,
 	.dma_live = nvme_live,
+	.medium = nvme_medium,
 };

@@ -75,6 +75,7 @@ struct nvme_disk {
 struct nvme {
 	struct simmac_device *device;
 	bool enabled, shut_down, failed;
+	bool blind;		/* a driver's memory cannot be seen any more: nothing is done until a reset */
 	uint32_t csts;
 	struct nvme_sq sq[NVME_QUEUES];
 	struct nvme_cq cq[NVME_QUEUES];

@@ -98,11 +98,20 @@ static void finish_write(struct nvme *nvme, struct nvme_command *command, int re
 		nvme_complete(command, ret ? NVME_WRITE_FAULT : NVME_OK, 0);
 }
 
+/* False: what is there is nobody's any more, and the disk keeps what it has. */
+static bool gather(struct nvme *nvme, const struct nvme_command *command)
+{
+	nvme->blind = !simmac_dart_gather(nvme->device->dart, command->segment, command->segments,
+					  nvme->buffer);
+	return !nvme->blind;
+}
+
 static void write_blocks(struct nvme *nvme, struct nvme_command *command)
 {
 	int ret;
 
-	simmac_dart_gather(nvme->device->dart, command->segment, command->segments, nvme->buffer);
+	if (!gather(nvme, command))
+		return;
 	ret = nvme_disk_write(&nvme->disk, lba_of(&command->sqe), nvme->buffer, command->length);
 	nvme->writes++;
 	nvme->blocks_written += blocks_of(&command->sqe);
@@ -121,7 +130,8 @@ static void manage_dataset(struct nvme *nvme, struct nvme_command *command)
 	const struct nvme_range *range = (const void *)nvme->buffer;
 	uint32_t i, count = ranges_of(&command->sqe);
 
-	simmac_dart_gather(nvme->device->dart, command->segment, command->segments, nvme->buffer);
+	if (!gather(nvme, command))
+		return;
 	for (i = 0; i < count; i++) {
 		if (check_range(nvme, range[i].lba, range[i].blocks)) {
 			nvme_complete(command, NVME_LBA_RANGE, 0);

@@ -52,8 +52,9 @@ static uint16_t walk(struct nvme *nvme, struct nvme_command *command, uint64_t l
 		bool chained = pages > slots;
 		uint32_t count = chained ? slots : pages;
 
-		simmac_dart_read(nvme->device->dart, list, entry, count * sizeof(uint64_t));
-		if (!are_pages(entry, count))
+		nvme->blind = !simmac_dart_read(nvme->device->dart, list, entry,
+						count * sizeof(uint64_t));
+		if (nvme->blind || !are_pages(entry, count))
 			return NVME_BAD_PRP_OFFSET;
 		left = add_pages(command, entry, chained ? slots - 1 : pages, left);
 		list = entry[count - 1];

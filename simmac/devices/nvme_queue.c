@@ -144,10 +144,12 @@ static bool fetch_queue(struct nvme *nvme, unsigned int id)
 		count = i;
 	if (!count)
 		return false;
-	simmac_dart_read(nvme->device->dart, sq->iova + head * sizeof(*sqe), sqe,
-			 count * sizeof(*sqe));
+	nvme->blind = !simmac_dart_read(nvme->device->dart, sq->iova + head * sizeof(*sqe), sqe,
+					count * sizeof(*sqe));
+	if (nvme->blind)
+		return false;
 	sq->head = (head + count) % sq->size;
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count && !nvme->blind; i++)
 		take_in(nvme, id, &sqe[i]);
 	return true;
 }
@@ -158,7 +160,7 @@ bool nvme_fetch(struct nvme *nvme)
 	bool worked = false;
 	unsigned int i;
 
-	for (i = 0; i < NVME_QUEUES; i++) {
+	for (i = 0; i < NVME_QUEUES && !nvme->blind; i++) {
 		unsigned int id = (nvme->next_sq + i) % NVME_QUEUES;
 
 		if (nvme->sq[id].valid)
@@ -184,7 +186,7 @@ bool nvme_execute(struct nvme *nvme)
 	struct nvme_command *command;
 	bool worked = false;
 
-	for (command = nvme->first; command; command = command->next) {
+	for (command = nvme->first; command && !nvme->blind; command = command->next) {
 		if (command->step == NVME_FLUSHING)
 			worked |= reap_flush(nvme, command);
 		if (command->step != NVME_FETCHED || commands == TURN_COMMANDS ||

@@ -89,6 +89,8 @@ IOMemoryDescriptor *IOMemoryDescriptor::WithFile(int fd, uint64_t length, uint64
 
 void IOMemoryDescriptor::free()
 {
+	if (device && fd >= 0)
+		close(fd);
 	OSObject::free();
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -60,13 +61,14 @@ static void list_memory(IOPCIDevice_IVars *ivars)
 		if (!bar->size || unassigned & 1u << n)
 			continue;
 		ivars->memory_of_bar[n] = ++index;
-		ivars->memory[index] = IOMemoryDescriptor::WithFile(bar->fd, whole,
-								    kIOMemoryDirectionInOut);
+		/* Of its own: it may outlive the device. */
+		ivars->memory[index] = IOMemoryDescriptor::WithFile(
+			fcntl(bar->fd, F_DUPFD_CLOEXEC, 0), whole, kIOMemoryDirectionInOut);
 		ivars->memory[index]->device = true;
 	}
 }
 
-IOPCIDevice *simmac_pci_device(struct simmac_device *device, uint16_t address)
+IOPCIDevice *simmac_pci_device(std::shared_ptr<struct simmac_device> device, uint16_t address)
 {
 	IOPCIDevice *pci = new IOPCIDevice;
 
@@ -74,7 +76,8 @@ IOPCIDevice *simmac_pci_device(struct simmac_device *device, uint16_t address)
 		pci->release();
 		return NULL;
 	}
-	pci->ivars->device = device;
+	pci->ivars->device = device.get();
+	pci->ivars->keeper = device;
 	pci->ivars->address = address;
 	list_memory(pci->ivars);
 	device->interrupt_context = pci;
@@ -108,11 +111,35 @@ kern_return_t IOPCIDevice::Open(IOService *forClient, IOOptionBits)
 	if (simmac_calls::fails("IOPCIDevice::Open"))
 		return kIOReturnNotOpen;
 	/* Exclusive, and the answer of a Mac is no more telling than this. */
-	if (ivars->client)
+	if (ivars->client || ivars->terminated)
 		return kIOReturnNotOpen;
 	forClient->retain();
 	ivars->client = forClient;
 	return kIOReturnSuccess;
+}
+
+static IOService *take_client(IOPCIDevice_IVars *ivars, bool terminated)
+{
+	std::lock_guard<std::mutex> guard(ivars->lock);
+	IOService *client = ivars->client;
+
+	ivars->client = NULL;
+	ivars->terminated = ivars->terminated || terminated;
+	return client;
+}
+
+void simmac_pci_terminate(IOPCIDevice *pci)
+{
+	IOService *client = take_client(pci->ivars, true);
+
+	OSSafeReleaseNULL(client);
+}
+
+static bool is_terminated(IOPCIDevice_IVars *ivars)
+{
+	std::lock_guard<std::mutex> guard(ivars->lock);
+
+	return ivars->terminated;
 }
 
 void IOPCIDevice::Close(IOService *forClient, IOOptionBits)
@@ -120,18 +147,17 @@ void IOPCIDevice::Close(IOService *forClient, IOOptionBits)
 	uint32_t command;
 
 	if (!open_for(ivars, forClient)) {
-		fprintf(stderr, "simmac: Close() by one that did not open it [H5]\n");
+		/* What has gone was closed for its client. */
+		if (!is_terminated(ivars))
+			fprintf(stderr, "simmac: Close() by one that did not open it [H5]\n");
 		return;
 	}
 	command = simmac_device_config_read(ivars->device, PCI_COMMAND, 2);
 	simmac_device_config_write(ivars->device, PCI_COMMAND, 2,
 				   command & ~(PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY));
-	{
-		std::lock_guard<std::mutex> guard(ivars->lock);
-
-		ivars->client = NULL;
-	}
-	forClient->release();
+	/* It may have been terminated meanwhile. */
+	forClient = take_client(ivars, false);
+	OSSafeReleaseNULL(forClient);
 }
 
 /* An address of DART's side and the type bits of something else [H4]. */
@@ -240,6 +266,15 @@ kern_return_t IOPCIDevice::GetBARInfo(uint8_t barIndex, uint8_t *memoryIndex, ui
 	return kIOReturnSuccess;
 }
 
+static unsigned int bar_of_memory(const IOPCIDevice_IVars *ivars, uint64_t index)
+{
+	unsigned int n = 0;
+
+	while (ivars->memory_of_bar[n] != index)
+		n++;
+	return n;
+}
+
 kern_return_t IOPCIDevice::_CopyDeviceMemoryWithIndex(uint64_t memoryIndex,
 						      IOMemoryDescriptor **returnMemory,
 						      IOService *forClient, OSDispatchMethod)
@@ -252,8 +287,28 @@ kern_return_t IOPCIDevice::_CopyDeviceMemoryWithIndex(uint64_t memoryIndex,
 		return kIOReturnBadArgument;
 	if (!ivars->memory[memoryIndex])
 		return kIOReturnUnsupported;
+	simmac_device_share_bar(ivars->device, bar_of_memory(ivars, memoryIndex));
 	*returnMemory = ivars->memory[memoryIndex];
 	(*returnMemory)->retain();
+	return kIOReturnSuccess;
+}
+
+static bool is_off(struct simmac_device *device)
+{
+	bool off;
+
+	pthread_mutex_lock(&device->config_lock);
+	off = device->off;
+	pthread_mutex_unlock(&device->config_lock);
+	return off;
+}
+
+/* Of the bridge above, which goes with what is unplugged and then reads as ones. */
+kern_return_t IOPCIDevice::GetLinkSpeed(IOPCILinkSpeed *linkSpeed, OSDispatchMethod)
+{
+	if (simmac_calls::fails("IOPCIDevice::GetLinkSpeed"))
+		return kIOReturnError;
+	*linkSpeed = is_off(ivars->device) ? static_cast<IOPCILinkSpeed>(0xf) : kPCILinkSpeed_8_GTs;
 	return kIOReturnSuccess;
 }
 

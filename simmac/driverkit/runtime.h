@@ -33,9 +33,16 @@ namespace simmac_calls
 {
 /* Counts one use of a call, waits as told. Whether this one is to fail. */
 bool fails(const char *call);
-void fail(const std::string &call, uint64_t nth);	/* the nth use from now; 0: none */
-void delay(const std::string &call, uint64_t us);
-std::map<std::string, uint64_t> counts();
+/*
+ * The nth use from now, besides those that are to fail already; 0: none of them.
+ * Of "any" each call is a use. False: nobody knows such a call.
+ */
+bool fail(const std::string &call, uint64_t nth);
+bool delay(const std::string &call, uint64_t us);
+/* Of all there are: the platform's, which an extension uses, or those of its clients. */
+std::map<std::string, uint64_t> counts(bool client);
+/* Those that were made to fail, the first one first. */
+std::vector<std::string> failed();
 }
 
 struct simmac_knobs {
@@ -46,6 +53,7 @@ struct simmac_knobs {
 	 * vectors once it has one; its authors mean to.
 	 */
 	std::atomic<bool> sticky_interrupts{false};
+	std::atomic<uint32_t> power_ms{20000};	/* for SetPowerState() and its super call [L2] */
 };
 extern simmac_knobs simmac_knobs;
 
@@ -73,8 +81,16 @@ struct IOService_IVars {
 	uint64_t id = 0;
 	std::string name;
 	std::map<std::string, std::string> properties;	/* text that reads as a number is one */
-	bool registered = false, stopped = false;
+	bool registered = false, stopping = false, stopped = false;
+	bool joined = false;		/* it is in the power tree */
+	bool will_power = false;	/* a call of super's SetPowerState() is waited for */
 };
+
+/*
+ * Calls the extension's SetPowerState(), and waits for what it has to do. False:
+ * it took too long; then there is no way on, for the call is still under way.
+ */
+bool simmac_set_power(IOService *service, uint32_t powerFlags);
 
 /* An id that no other entry of the registry has. */
 uint64_t simmac_entry_id();
@@ -92,13 +108,21 @@ struct simmac_completion {
 OSAction *simmac_completion_action(IOUserClient *client, simmac_completion completion);
 
 /* The nub of a device; address: bus << 8 | devfn. */
-IOPCIDevice *simmac_pci_device(struct simmac_device *device, uint16_t address);
+IOPCIDevice *simmac_pci_device(std::shared_ptr<struct simmac_device> device, uint16_t address);
+
+/*
+ * The device has gone: who has it open is closed by force, as
+ * IOUserServer::serviceDidStop() does, and nobody opens it any more.
+ */
+void simmac_pci_terminate(IOPCIDevice *pci);
 
 struct IOPCIDevice_IVars {
 	struct simmac_device *device = NULL;
+	std::shared_ptr<struct simmac_device> keeper;	/* of it: mappings and vectors may end late */
 	uint16_t address = 0;
 	std::mutex lock;
 	IOService *client = NULL;		/* has it open */
+	bool terminated = false;
 	IOMemoryDescriptor *memory[1 + SIMMAC_BARS] = {};
 	unsigned int memory_of_bar[SIMMAC_BARS] = {};	/* 0: none */
 	enum simmac_irq_mode mode = SIMMAC_IRQ_NONE;	/* that vectors are laid out for */

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <chrono>
+#include <stdio.h>
+#include <stdlib.h>
+#include <thread>
+
 #include <DriverKit/IOService.h>
 #include "runtime.h"
 
@@ -43,15 +48,94 @@ kern_return_t IOService::Start(IOService *provider, OSDispatchMethod)
 	return result;
 }
 
+kern_return_t IOService::JoinPMTree(OSDispatchMethod)
+{
+	std::lock_guard<std::mutex> guard(service->lock);
+
+	if (simmac_calls::fails("IOService::JoinPMTree"))
+		return kIOReturnError;
+	service->joined = true;
+	return kIOReturnSuccess;
+}
+
+kern_return_t IOService::SetPowerState(uint32_t powerFlags, OSDispatchMethod)
+{
+	kern_return_t result = kIOReturnError;
+
+	simmac_enter(service->queue, [&] { result = SetPowerState_Impl(powerFlags); });
+	return result;
+}
+
+kern_return_t IOService::SetPowerState_Impl(uint32_t)
+{
+	bool fails = simmac_calls::fails("IOService::SetPowerState");
+	std::lock_guard<std::mutex> guard(service->lock);
+
+	if (fails)
+		return kIOReturnError;
+	if (!service->will_power)
+		return kIOReturnNotReady;
+	service->will_power = false;
+	service->changed.notify_all();
+	return kIOReturnSuccess;
+}
+
+bool simmac_set_power(IOService *service, uint32_t powerFlags)
+{
+	IOService_IVars *state = service->ServiceState();
+	bool returned = false, in_time;
+	std::thread call;
+
+	{
+		std::lock_guard<std::mutex> guard(state->lock);
+
+		state->will_power = true;
+	}
+	call = std::thread([&] {
+		kern_return_t result = service->SetPowerState(powerFlags);
+		std::lock_guard<std::mutex> guard(state->lock);
+
+		if (result != kIOReturnSuccess)
+			state->will_power = false;
+		returned = true;
+		state->changed.notify_all();
+	});
+	{
+		std::unique_lock<std::mutex> guard(state->lock);
+
+		in_time = state->changed.wait_for(guard,
+						  std::chrono::milliseconds(simmac_knobs.power_ms),
+						  [&] { return returned && !state->will_power; });
+	}
+	if (in_time)
+		call.join();
+	else
+		call.detach();
+	return in_time;
+}
+
 kern_return_t IOService::Start_Impl(IOService *)
 {
 	return simmac_calls::fails("IOService::Start") ? kIOReturnError : kIOReturnSuccess;
+}
+
+/* A Mac sends it once to each service. */
+static void count_stop(IOService_IVars *service)
+{
+	std::lock_guard<std::mutex> guard(service->lock);
+
+	if (service->stopping) {
+		fprintf(stderr, "simmac: a service is stopped twice\n");
+		abort();
+	}
+	service->stopping = true;
 }
 
 kern_return_t IOService::Stop(IOService *provider, OSDispatchMethod)
 {
 	kern_return_t result = kIOReturnError;
 
+	count_stop(service);
 	simmac_enter(service->queue, [&] { result = Stop_Impl(provider); });
 	return result;
 }
@@ -138,27 +222,32 @@ kern_return_t IOService::CopyDispatchQueue(const IODispatchQueueName name, IODis
 	return kIOReturnSuccess;
 }
 
-static OSObject *create(const simmac_personality *personality, const char *key)
+/* Of a class that cannot be made a Mac says the same as of one that is not known. */
+static kern_return_t create(const simmac_personality *personality, const char *key,
+			    OSObject **object)
 {
 	for (size_t i = 0; personality && i < personality->client_count; i++) {
-		if (!strcmp(personality->clients[i].key, key))
-			return OSMetaClass::New(personality->clients[i].user_class);
+		if (strcmp(personality->clients[i].key, key))
+			continue;
+		*object = OSMetaClass::New(personality->clients[i].user_class);
+		return *object ? kIOReturnSuccess : kIOReturnUnsupported;
 	}
-	return NULL;
+	return kIOReturnBadArgument;
 }
 
 kern_return_t IOService::Create(IOService *provider, const IOPropertyName propertiesKey,
 				IOService **result, OSDispatchMethod)
 {
-	OSObject *object;
+	OSObject *object = NULL;
+	kern_return_t made;
 
 	if (provider != this)
 		return kIOReturnUnsupported;
 	if (simmac_calls::fails("IOService::Create"))
 		return kIOReturnNoMemory;
-	object = create(service->personality, propertiesKey);
-	if (!object)
-		return kIOReturnBadArgument;
+	made = create(service->personality, propertiesKey, &object);
+	if (made != kIOReturnSuccess)
+		return made;
 	*result = OSDynamicCast(IOService, object);
 	if (!*result) {
 		object->release();

@@ -133,3 +133,19 @@ kern_return_t simmac_call_run(struct simmac_port *port, struct simmac_call *call
 	unpack(&packet, call);
 	return packet.reply.result;
 }
+
+bool simmac_call_fails(const char *name)
+{
+	struct simmac_rpc_request request = { .op = SIMMAC_RPC_FAILS,
+					      .struct_size = (uint32_t)strlen(name) };
+	struct simmac_call call = { .request = &request, .bytes = name, .pass = -1, .take = -1 };
+	struct simmac_port port = { .fd = simmac_call_connect(),
+				    .lock = PTHREAD_MUTEX_INITIALIZER };
+	kern_return_t result;
+
+	if (port.fd < 0)
+		return false;
+	result = simmac_call_run(&port, &call);
+	close(port.fd);
+	return result == kIOReturnError;
+}

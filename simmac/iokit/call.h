@@ -28,4 +28,7 @@ int simmac_call_connect(void);
  */
 kern_return_t simmac_call_run(struct simmac_port *port, struct simmac_call *call);
 
+/* Whether this use of a call that needs no Mac is to fail. Not if there is none. */
+bool simmac_call_fails(const char *name);
+
 #endif

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <IOKit/IOKitLib.h>
 
-#include "port.h"
+#include "call.h"
 
 /* No name of the table has these low bits. */
 #define TASK_SELF ((mach_port_t)0x107)
@@ -27,6 +27,8 @@ kern_return_t mach_port_allocate(ipc_space_t task, mach_port_right_t right,
 
 	if (task != TASK_SELF || right != MACH_PORT_RIGHT_RECEIVE)
 		return KERN_INVALID_VALUE;
+	if (simmac_call_fails("mach_port_allocate"))
+		return KERN_RESOURCE_SHORTAGE;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return KERN_RESOURCE_SHORTAGE;
 	port = simmac_port_new(SIMMAC_PORT_QUEUE, ends[0], ends[1], NULL, 0);
@@ -151,8 +153,11 @@ struct IONotificationPort {
 
 IONotificationPortRef IONotificationPortCreate(mach_port_t mainPort)
 {
-	struct IONotificationPort *notify = calloc(1, sizeof(*notify));
+	struct IONotificationPort *notify;
 
+	if (simmac_call_fails("IONotificationPortCreate"))
+		return NULL;
+	notify = calloc(1, sizeof(*notify));
 	if (notify && mach_port_allocate(TASK_SELF, MACH_PORT_RIGHT_RECEIVE, &notify->port)) {
 		free(notify);
 		return NULL;

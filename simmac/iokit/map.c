@@ -161,6 +161,11 @@ kern_return_t IOConnectUnmapMemory64(io_connect_t connect, uint32_t memoryType,
 
 	if (!port)
 		return kIOReturnBadArgument;
+	/* Then it stays mapped until the client closes. */
+	if (simmac_call_fails("IOConnectUnmapMemory64")) {
+		simmac_port_put(port);
+		return kIOReturnNoMemory;
+	}
 	mapping = take_mapping(port, memoryType, atAddress, &last);
 	if (mapping) {
 		munmap(mapping->address, mapping->whole);

@@ -28,7 +28,10 @@ enum simmac_rpc_op {
 	SIMMAC_RPC_PROPERTY,	/* argument: entry id; selector: kIORegistryIterate...; struct: a key */
 	SIMMAC_RPC_SYSCTL,	/* struct: a name; the reply as PROPERTY's: a value */
 	SIMMAC_RPC_HYPERVISOR,	/* struct: a call's name; fails if it is to fail */
-	SIMMAC_RPC_TOUCHED	/* argument: a guest's address; struct: how. No reply [H1] */
+	SIMMAC_RPC_TOUCHED,	/* argument: a guest's address; struct: how. No reply [H1] */
+	SIMMAC_RPC_FAILS,	/* struct: a call's name; fails if it is to fail */
+	SIMMAC_RPC_ASSERT,	/* selector: level; struct: type, 0, name; the reply's argument: an id */
+	SIMMAC_RPC_UNASSERT	/* all that the connection has; so does closing it */
 };
 
 enum simmac_rpc_match {

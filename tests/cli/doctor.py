@@ -443,7 +443,7 @@ def a_quiver_run_of_ones_own_is_named():
 
 @test
 def a_device_that_died_is_told_of():
-    """a card that did not come back from its reset is gone, and may have memory mapped"""
+    """a card that did not come back from its reset is gone, for that cause, and has nothing mapped"""
     with Mac("--device", CARD + ",flr=dead") as mac:
         device = mac.examine()["devices"][0]["id"]
         mac.client(device, "claim exit=0").wait(30)
@@ -452,9 +452,22 @@ def a_device_that_died_is_told_of():
             if said(report, "device-gone"):
                 break
         equal(worst(report, "device-gone"), "error", "gone")
-        equal(worst(report, "mappings-left"), "warning", "mappings")
+        equal(worst(report, "mappings-left"), "ok", "mappings")
         equal(report["status"], 7, "status")
         has(finding(report, "device-gone")["device"], "0x")
+        has(finding(report, "device-gone")["text"], "does not answer")
+        device = report["devices"][0]
+        equal((device["state"], device["cause"], device["mappings"]), (4, 3, 0), "what the extension says")
+
+
+@test
+def a_card_that_macos_itself_would_end_is_to_be_unplugged_first():
+    """the owner of a card that an FLR ends is told to unplug it before an update of the extension, and no other is"""
+    cure = finding(sim(devices=("gpu,card=rtx5090",)), "reset-method")["cure"]
+    has(cure or "", "Unplug it before the extension is updated or removed")
+    equal([f["cure"] for f in sim()["findings"] if f["id"] == "reset-method"], [None], "of another card")
+    with open(os.path.join(TOP, "docs", "mac.rst"), encoding="utf-8") as file:
+        has(" ".join(file.read().split()), "before you update or remove the extension")
 
 
 @test

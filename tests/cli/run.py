@@ -18,8 +18,8 @@ import sys
 import termios
 import time
 
-from world import (ENDPOINT, QEMU, QUIVER, TOP, Skip, World, equal, expect, finish, heard, run_tests, sim_run, status,
-                   test, until)
+from world import (ENDPOINT, QEMU, QUIVER, SIMMACD, TOP, Skip, World, equal, expect, finish, heard, run_tests,
+                   sim_run, status, test, until)
 
 REAL_QEMU = os.environ.get("QUIVER_TEST_QEMU", os.path.join(TOP, "build", "qemu-system-aarch64"))
 ONE_SIGNAL = 1.1  # seconds after which a signal is another one, from when quiver took the one before
@@ -48,6 +48,60 @@ def in_order(lines, *parts):
     rest = iter(lines)
     for part in parts:
         expect(any(part in line for line in rest), f"no '{part}', or too early, in {lines}")
+
+
+# --- a Mac that does not fall asleep
+
+
+def control(path, *words):
+    done = subprocess.run([os.path.join(os.path.dirname(SIMMACD), "simmacctl"), "--socket", path, *words], text=True,
+                          capture_output=True, check=True)
+    return done.stdout
+
+
+def awake(path):
+    """Who keeps that Mac awake: [(pid, kind)]"""
+    return [(one["pid"], one["type"]) for one in json.loads(control(path, "state"))["assertions"]]
+
+
+def vm_of(world, path):
+    quiver = world.start("run", "--qemu", QEMU, "--grace", "0", script=f"claim pid={world.pid_file} wait exit=0",
+                         env={"QUIVER_SIMMAC": path})
+    world.qemu_pid()
+    return quiver
+
+
+@test
+def the_mac_stays_awake_as_long_as_the_vm_lives(world):
+    path = world.simmac("endpoint")
+    equal(awake(path), [], "before")
+    quiver = vm_of(world, path)
+    equal(awake(path), [(quiver.pid, "PreventUserIdleSystemSleep")], "meanwhile")
+    quiver.terminate()
+    finish(quiver)
+    expect("stay awake" not in quiver.err, quiver.err)
+    equal(awake(path), [], "after")
+
+
+@test
+def nor_longer_if_quiver_is_killed(world):
+    path = world.simmac("endpoint")
+    quiver = vm_of(world, path)
+    quiver.kill()
+    finish(quiver)
+    until(lambda: not awake(path), "it stays awake for nobody")
+
+
+@test
+def a_mac_that_does_not_promise_to_is_said_so_and_used(world):
+    path = world.simmac("endpoint")
+    control(path, "fail", "IOPMAssertionCreateWithName", "1")
+    quiver = vm_of(world, path)
+    equal(awake(path), [], "assertions")
+    quiver.terminate()
+    finish(quiver)
+    status(quiver, 128 + signal.SIGTERM)
+    expect("quiver: macOS does not promise to stay awake" in quiver.err, quiver.err)
 
 
 # --- the guest is asked

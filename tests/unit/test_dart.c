@@ -224,7 +224,7 @@ static void dma_reaches_another_task_dead_or_alive(void **state)
 
 	assert_int_equal(simmac_dart_map(dart, task, (uintptr_t)memory, GRANULE, &iova), 0);
 	memset(got, 0xff, sizeof(got));
-	simmac_dart_read(dart, iova, got, sizeof(got));
+	assert_true(simmac_dart_read(dart, iova, got, sizeof(got)));
 	assert_int_equal(got[0], 0x5a);
 	assert_int_equal(got[4095], 0x5a);
 	assert_int_equal(got[4096], 0);		/* the page that the task let go */
@@ -238,7 +238,7 @@ static void dma_reaches_another_task_dead_or_alive(void **state)
 	assert_int_equal(WEXITSTATUS(status), '!');
 	simmac_dart_write(dart, iova, "lost", 4);
 	memset(got, 0xff, sizeof(got));
-	simmac_dart_read(dart, iova, got, sizeof(got));
+	assert_false(simmac_dart_read(dart, iova, got, sizeof(got)));
 	assert_int_equal(got[0], 0);
 	assert_int_equal(got[sizeof(got) - 1], 0);
 	simmac_dart_free(dart);

@@ -73,21 +73,34 @@ static int map(void *shell, uint64_t address, uint64_t length, uint32_t flags,
 
 static int unmap(void *shell, const struct quiver_dext_grant *grant)
 {
-	/* What it does to a device that masters the bus, no log need tell [D8]. */
 	note('c');
+	/* What it does to a device that masters the bus, no log need tell [D8]. */
+	if (fake.strict && !fake.unplugged && fake.config[4] & MASTER)
+		fail_msg("a mapping is released under a device that masters the bus");
 	fake.mapped--;
 	return fake.unmap_result;
 }
 
-static int reset(void *shell, enum quiver_dext_reset_method method)
+static int reset(void *shell, enum quiver_reset_method method)
 {
 	note(method == QUIVER_RESET_FUNCTION ? 'f' : 'h');
+	/* One that is silent hears of no reset, but for the one that brings it back. */
+	if (!fake.reset_result[method] && !fake.keeps_mastering &&
+	    (!fake.silent || fake.answers_after))
+		fake.config[4] &= (uint8_t)~MASTER;
 	if (fake.restores_mastering)
 		fake.config[4] |= MASTER;
 	if (fake.reset_result[method])
 		return fake.reset_result[method];
 	fake.silent = fake.silent || fake.dies_of_reset || fake.answers_after;
 	return 0;
+}
+
+static bool unplugged(void *shell)
+{
+	/* Only of one that is silent: else it must not be asked. */
+	assert_true(fake.silent || fake.retries || fake.config[0] == 0xff);
+	return fake.unplugged;
 }
 
 static int interrupts_start(void *shell, uint32_t type, uint32_t count, uint32_t *granted)
@@ -111,6 +124,8 @@ static void sleep_us(void *shell, uint64_t us)
 {
 	assert_true(us > 0);
 	fake.clock += us;
+	if (fake.pulled_at && fake.clock >= fake.pulled_at)
+		fake.silent = fake.unplugged = true;
 }
 
 static void *allocate(void *shell, size_t size)
@@ -128,8 +143,8 @@ static void release(void *shell, void *memory, size_t size)
 }
 
 const struct quiver_dext_ops fake_ops = {
-	config_read, config_write, bar_info, map, unmap, reset, interrupts_start, interrupts_stop,
-	now_us, sleep_us, allocate, release,
+	config_read, config_write, bar_info, map, unmap, reset, unplugged, interrupts_start,
+	interrupts_stop, now_us, sleep_us, allocate, release,
 };
 
 void fake_put32(unsigned int offset, uint32_t value)
@@ -186,7 +201,20 @@ uint32_t fake_state(const struct quiver_dext *dext)
 	return identity.state;
 }
 
-static uint32_t fake_run(struct quiver_dext *dext, struct quiver_dext_dma_entry entry, uint64_t *iova)
+void fake_expect(const struct quiver_dext *dext, enum quiver_dext_state state,
+		 enum quiver_dext_cause cause, uint32_t mappings)
+{
+	struct quiver_dext_identity identity;
+
+	quiver_dext_identify(dext, &identity);
+	assert_int_equal(identity.state, state);
+	assert_int_equal(identity.cause, cause);
+	assert_int_equal(identity.mappings, mappings);
+	assert_int_equal(fake.mapped, mappings);
+}
+
+static uint32_t fake_run(struct quiver_dext *dext, struct quiver_dext_dma_entry entry,
+			 uint64_t *iova)
 {
 	struct quiver_dext_dma_request request = { .count = 1 };
 	struct quiver_dext_dma_result result;

@@ -24,7 +24,10 @@ extern struct fake {
 	bool retries;			/* its id reads 0xffff0001 [H8] */
 	bool keeps_mastering;		/* does not let bus mastering go */
 	bool restores_mastering;	/* a reset turns it on again */
+	bool strict;			/* no mapping may be released under mastering, but by its client */
 	bool dies_of_reset;
+	bool unplugged;			/* and that is known; silent as well */
+	uint64_t pulled_at;		/* when it becomes so: what the clock says, not 0 */
 	unsigned int answers_after;	/* polls that a reset takes */
 	int reset_result[2];		/* by method */
 	struct quiver_dext_grant next;	/* of map, when segments is not 0 */
@@ -49,6 +52,9 @@ struct quiver_dext *fake_new_claimed(void);	/* by client_a */
 void fake_delete(struct quiver_dext *dext);
 
 uint32_t fake_state(const struct quiver_dext *dext);
+/* What it says of itself, and that it is true of mappings. */
+void fake_expect(const struct quiver_dext *dext, enum quiver_dext_state state,
+		 enum quiver_dext_cause cause, uint32_t mappings);
 /* One entry of client_a's; its status. iova may be NULL. */
 uint32_t fake_map(struct quiver_dext *dext, uint64_t granules, uint64_t *iova);
 uint32_t fake_unmap(struct quiver_dext *dext, uint64_t granules, uint64_t iova);

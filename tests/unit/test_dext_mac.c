@@ -356,7 +356,7 @@ void client_dma(io_connect_t client, struct quiver_dext_dma_request *request,
 
 static uint32_t dma_one(io_connect_t client, struct quiver_dext_dma_entry entry, uint64_t *iova)
 {
-	static struct quiver_dext_dma_request request;
+	static _Thread_local struct quiver_dext_dma_request request;
 	struct quiver_dext_dma_result result;
 	size_t size = offsetof(struct quiver_dext_dma_result, entry[1]);
 

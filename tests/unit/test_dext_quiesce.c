@@ -219,6 +219,129 @@ static void revived_by_the_reset_is_well(void **unused)
 	fake_delete(dext);
 }
 
+/* --- QUIVER_DEXT_RESET_KEEP ------------------------------------------------------------------- */
+
+static int reset_keeping(struct quiver_dext *dext, uint64_t *dropped)
+{
+	memset(fake.log, 0, sizeof(fake.log));
+	return quiver_dext_reset(dext, &client_a, QUIVER_DEXT_RESET_KEEP, dropped);
+}
+
+/* Live, with mappings of one granule and of three. */
+static struct quiver_dext *new_with_mappings(uint64_t *iova)
+{
+	struct quiver_dext *dext = fake_new_claimed();
+
+	assert_int_equal(fake_map(dext, 1, NULL), 0);
+	assert_int_equal(fake_map(dext, 3, iova), 0);
+	fake_make_live(dext);
+	return dext;
+}
+
+static void expect_books(struct quiver_dext *dext, uint64_t mappings, uint64_t granules)
+{
+	struct quiver_dext_stats stats;
+
+	assert_int_equal(quiver_dext_stats(dext, &client_a, &stats), 0);
+	assert_int_equal(stats.mappings, mappings);
+	assert_int_equal(stats.bytes, granules * GRANULE);
+	assert_int_equal(fake.mapped, mappings);
+}
+
+/* Interrupts go: the device's own half of them is gone with the reset. */
+static void keeping_keeps_mappings_and_nothing_else(void **unused)
+{
+	uint64_t dropped = 1, granted, iova;
+	struct quiver_dext *dext = new_with_mappings(&iova);
+
+	assert_int_equal(quiver_dext_irq_configure(dext, &client_a, QUIVER_DEXT_IRQ_MSI, 1,
+						   &granted), 0);
+	assert_int_equal(reset_keeping(dext, &dropped), 0);
+	assert_int_equal(dropped, 0);
+	fake_expect_log("mfi");
+	fake_expect(dext, QUIVER_DEXT_CLAIMED, QUIVER_DEXT_CAUSE_NONE, 2);
+	expect_books(dext, 2, 4);
+	/* They are mappings like any others from here on. */
+	fake_make_live(dext);
+	assert_int_equal(fake_unmap(dext, 3, iova), QUIVER_DEXT_S_OK);
+	expect_books(dext, 1, 1);
+	assert_int_equal(quiver_dext_irq_configure(dext, &client_a, QUIVER_DEXT_IRQ_MSI, 1,
+						   &granted), 0);
+	memset(fake.log, 0, sizeof(fake.log));
+	quiver_dext_release(dext, &client_a);
+	fake_expect_log("mfci");
+	fake_delete(dext);
+}
+
+static void what_is_kept_counts_against_the_limits(void **unused)
+{
+	const struct quiver_dext_limits two = { UINT64_MAX, 2 };
+	struct quiver_dext *dext;
+	uint64_t dropped;
+
+	assert_int_equal(quiver_dext_new(&fake_ops, NULL, 0, two, &dext), 0);
+	assert_int_equal(quiver_dext_claim(dext, &client_a), 0);
+	for (unsigned int round = 0; round < 3; round++) {
+		assert_int_equal(fake_map(dext, 1, NULL), round ? QUIVER_DEXT_S_MAPPINGS : 0);
+		if (!round)
+			assert_int_equal(fake_map(dext, 1, NULL), 0);
+		assert_int_equal(reset_keeping(dext, &dropped), 0);
+		expect_books(dext, 2, 2);
+	}
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
+	assert_int_equal(dropped, 2);
+	assert_int_equal(fake_map(dext, 1, NULL), 0);
+	fake_delete(dext);
+}
+
+/* There is no driver left to go on, so what is known to be safe to release is released. */
+static void a_failed_reset_keeps_only_what_must_be_kept(void **unused)
+{
+	struct quiver_dext *dext;
+	uint64_t dropped, iova;
+
+	dext = new_with_mappings(&iova);
+	fake.dies_of_reset = true;
+	assert_int_equal(reset_keeping(dext, &dropped), -ETIMEDOUT);
+	assert_int_equal(dropped, 2);
+	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_SILENT, 0);
+	fake_delete(dext);
+
+	fake_set_up(NULL);
+	dext = new_with_mappings(&iova);
+	fake.reset_result[0] = fake.reset_result[1] = -EIO;
+	assert_int_equal(reset_keeping(dext, &dropped), -ETIMEDOUT);
+	assert_int_equal(dropped, 2);
+	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_RESET, 0);
+	fake_delete(dext);
+
+	fake_set_up(NULL);
+	dext = new_with_mappings(&iova);
+	fake.keeps_mastering = true;
+	assert_int_equal(reset_keeping(dext, &dropped), -ETIMEDOUT);
+	assert_int_equal(dropped, 0);
+	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_MASTERING, 2);
+	expect_books(dext, 2, 4);
+	fake_delete(dext);
+}
+
+static void other_flags_are_refused_and_do_nothing(void **unused)
+{
+	uint64_t dropped, iova;
+	struct quiver_dext *dext = new_with_mappings(&iova);
+
+	for (unsigned int bit = 1; bit < 64; bit++) {
+		memset(fake.log, 0, sizeof(fake.log));
+		assert_int_equal(quiver_dext_reset(dext, &client_a, 1ull << bit, &dropped),
+				 -EINVAL);
+		assert_int_equal(quiver_dext_reset(dext, &client_a, 1ull << bit | 1, &dropped),
+				 -EINVAL);
+		fake_expect_log("");
+	}
+	assert_int_equal(fake_state(dext), QUIVER_DEXT_LIVE);
+	fake_delete(dext);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, fake_set_up)
 
 int main(void)
@@ -238,6 +361,10 @@ int main(void)
 		TEST(mastering_on_to_the_end_keeps_its_mappings),
 		TEST(an_id_that_asks_to_retry_is_no_answer),
 		TEST(revived_by_the_reset_is_well),
+		TEST(keeping_keeps_mappings_and_nothing_else),
+		TEST(what_is_kept_counts_against_the_limits),
+		TEST(a_failed_reset_keeps_only_what_must_be_kept),
+		TEST(other_flags_are_refused_and_do_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,16 +185,65 @@ static void a_device_of_a_vm_is_no_trouble(void **unused)
 	expect_only(&world, "mappings-left", -1);
 }
 
-static void mappings_may_be_left_only_on_a_device_that_is_gone(void **unused)
+static const struct quiver_finding *worst_of(const struct world *world, const char *id);
+
+/* What it says of a device that is gone for a cause; what to do, word for word, is a part of the cure. */
+static void expect_gone(unsigned int cause, enum quiver_severity severity, const char *text, const char *cure)
 {
 	struct world world = healthy();
 
 	world.devices[0].identity.state = QUIVER_DEXT_GONE;
+	world.devices[0].identity.cause = cause;
 	look(&world);
-	assert_int_equal(said(&world, "mappings-left"), QUIVER_WARNING);
-	assert_int_equal(said(&world, "device-gone"), QUIVER_ERROR);
+	assert_int_equal(said(&world, "device-gone"), severity);
+	assert_non_null(strstr(worst_of(&world, "device-gone")->text, text));
+	assert_non_null(strstr(worst_of(&world, "device-gone")->cure, cure));
 	assert_int_equal(said(&world, "device-in-use"), -1);
+	assert_int_equal(said(&world, "mappings-left"), QUIVER_OK);
 	done(&world);
+}
+
+static void each_cause_has_words_and_a_cure_of_its_own(void **unused)
+{
+	expect_gone(QUIVER_DEXT_CAUSE_SLEEP, QUIVER_WARNING, "sleep", "Nothing is broken");
+	expect_gone(QUIVER_DEXT_CAUSE_UNPLUGGED, QUIVER_ERROR, "unplugged", "Plug the enclosure in");
+	expect_gone(QUIVER_DEXT_CAUSE_SILENT, QUIVER_ERROR, "does not answer", "switch the enclosure off and on");
+	expect_gone(QUIVER_DEXT_CAUSE_MASTERING, QUIVER_ERROR, "using the Mac's memory", "Switch the enclosure off");
+	expect_gone(QUIVER_DEXT_CAUSE_RESET, QUIVER_ERROR, "macOS refused", "Start the VM again");
+	/* Of another extension than ours, maybe. */
+	expect_gone(QUIVER_DEXT_CAUSE_NONE, QUIVER_ERROR, "cannot be used", "Switch the enclosure off");
+	expect_gone(QUIVER_DEXT_CAUSE_RESET + 1, QUIVER_ERROR, "cannot be used", "Switch the enclosure off");
+	expect_gone(UINT32_MAX, QUIVER_ERROR, "cannot be used", "Switch the enclosure off");
+}
+
+static void mappings_that_no_vm_uses_are_counted(void **unused)
+{
+	static const struct {
+		enum quiver_dext_state state;
+		unsigned int mappings;
+		int severity;
+		const char *words;
+	} cases[] = {
+		{ QUIVER_DEXT_GONE, 17, QUIVER_WARNING, "in 17 mappings" },
+		{ QUIVER_DEXT_GONE, 1, QUIVER_WARNING, "in 1 mapping:" },
+		{ QUIVER_DEXT_GONE, 0, QUIVER_OK, "no memory mapped" },
+		{ QUIVER_DEXT_UNCLAIMED, 3, QUIVER_WARNING, "in 3 mappings" },
+		{ QUIVER_DEXT_UNCLAIMED, 0, QUIVER_OK, "no memory mapped" },
+		{ QUIVER_DEXT_LIVE, 500, -1, NULL },
+		{ QUIVER_DEXT_CLAIMED, 0, -1, NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world world = healthy();
+
+		world.devices[0].identity.state = cases[i].state;
+		world.devices[0].identity.mappings = cases[i].mappings;
+		look(&world);
+		assert_int_equal(said(&world, "mappings-left"), cases[i].severity);
+		if (cases[i].words)
+			assert_non_null(strstr(worst_of(&world, "mappings-left")->text, cases[i].words));
+		done(&world);
+	}
 }
 
 static void on_a_mac_qemu_must_have_the_hypervisor(void **unused)
@@ -429,7 +478,8 @@ int main(void)
 		cmocka_unit_test(without_facts_nothing_is_said_but_that_it_is_no_mac),
 		cmocka_unit_test(a_device_that_is_being_reset_is_waited_for),
 		cmocka_unit_test(a_device_of_a_vm_is_no_trouble),
-		cmocka_unit_test(mappings_may_be_left_only_on_a_device_that_is_gone),
+		cmocka_unit_test(each_cause_has_words_and_a_cure_of_its_own),
+		cmocka_unit_test(mappings_that_no_vm_uses_are_counted),
 		cmocka_unit_test(on_a_mac_qemu_must_have_the_hypervisor),
 		cmocka_unit_test(each_of_several_devices_is_judged),
 		cmocka_unit_test(a_sound_function_is_judged_as_nothing_else),

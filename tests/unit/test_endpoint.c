@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COMMAND		0x04
 #define RAISE_INTX	(1u << 0)
@@ -216,6 +217,109 @@ static void dma_beyond_the_mapping_panics(void **state)
 	assert_panic(read_nowhere, NULL, "D6", "ep7: DMA read of 1024 bytes");
 }
 
+static uint64_t moved(struct machine *machine)
+{
+	struct simmac_dart_stats stats = simmac_dart_stats(machine->device->dart);
+
+	return stats.read_bytes + stats.written_bytes;
+}
+
+struct progress {
+	struct machine *machine;
+	uint64_t moved;
+};
+
+static bool has_moved(void *argument)
+{
+	struct progress *progress = argument;
+
+	return moved(progress->machine) > progress->moved;
+}
+
+static bool goes_on(struct machine *machine)
+{
+	struct progress progress = { machine, moved(machine) + 65536 };
+
+	return await(has_moved, &progress);
+}
+
+static void start_relentless(struct machine *machine, uint32_t command)
+{
+	machine_start(machine, "endpoint,relentless=on", SIMMAC_IRQ_MSIX);
+	fill(machine->memory, 65536);
+	set_address(machine, SOURCE, 0);
+	set_address(machine, TARGET, 1 << 20);
+	machine_set_reg(machine, SIZE, 65536);
+	machine_set_reg(machine, CHECKSUM, crc32_le(~0u, machine->memory, 65536));
+	run(machine, command, 2);
+}
+
+/* What has been there stays, so a driver that is done may look at it. */
+static void a_relentless_one_goes_on(void **state)
+{
+	static const uint32_t commands[] = { READ, WRITE, COPY };
+	struct machine machine;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		start_relentless(&machine, commands[i]);
+		assert_true(goes_on(&machine));
+		/* Quiet, so that we may look: it has written the same again and again. */
+		simmac_device_pause(machine.device);
+		if (commands[i] == WRITE)
+			assert_int_equal(machine_reg(&machine, CHECKSUM),
+					 crc32_le(~0u, machine.memory + (1 << 20), 65536));
+		simmac_device_resume(machine.device);
+		/* It does other things as well. */
+		machine_set_reg(&machine, SIZE, 1024);
+		assert_true(run(&machine, WRITE, 2) & WRITE_OK);
+		machine_stop(&machine);
+	}
+}
+
+static void assert_stands_still(struct machine *machine)
+{
+	uint64_t before = moved(machine);
+
+	usleep(20000);	/* for one too many */
+	assert_int_equal(moved(machine), before);
+}
+
+static void a_relentless_one_ends_with_bus_mastering(void **state)
+{
+	struct machine machine;
+
+	start_relentless(&machine, COPY);
+	machine_master(&machine, false);
+	machine_master(&machine, true);
+	assert_stands_still(&machine);
+	machine_stop(&machine);
+}
+
+static void a_relentless_one_ends_with_a_reset(void **state)
+{
+	struct machine machine;
+
+	start_relentless(&machine, COPY);
+	simmac_device_reset(machine.device, SIMMAC_RESET_FLR);
+	machine_master(&machine, true);
+	assert_stands_still(&machine);
+	machine_stop(&machine);
+}
+
+static void unmap_under_relentless(void *argument)
+{
+	struct machine machine;
+
+	start_relentless(&machine, READ);
+	simmac_dart_unmap(machine.device->dart, machine.iova, MACHINE_MEMORY, false);
+}
+
+static void a_relentless_one_lets_nobody_unmap(void **state)
+{
+	assert_panic(unmap_under_relentless, NULL, "D8", "that the device is using");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +332,10 @@ int main(void)
 		cmocka_unit_test(it_has_no_intx),
 		cmocka_unit_test(it_refuses_what_only_others_can),
 		cmocka_unit_test(dma_beyond_the_mapping_panics),
+		cmocka_unit_test(a_relentless_one_goes_on),
+		cmocka_unit_test(a_relentless_one_ends_with_bus_mastering),
+		cmocka_unit_test(a_relentless_one_ends_with_a_reset),
+		cmocka_unit_test(a_relentless_one_lets_nobody_unmap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

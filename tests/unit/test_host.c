@@ -307,6 +307,42 @@ static void reset_reports_what_it_dropped(void **state)
 	quiver_device_close(device);
 }
 
+/* What macOS answers on a connection that went with its device. */
+static void a_connection_that_has_ended_is_ENODEV(void **state)
+{
+	struct quiver_device *device = open_device();
+	struct quiver_dext_stats stats;
+	struct quiver_dext_bar bar;
+	struct quiver_dma dma[2];
+	uint32_t value = 0;
+	uint64_t length;
+	void *address;
+
+	fill_maps(dma, 2);
+	fake.bar[2] = (struct quiver_dext_bar){ .length = 64, .memory_type = 2 };
+	fake.disconnected = true;
+	assert_int_equal(quiver_config_read(device, 0, 4, &value), -ENODEV);
+	assert_int_equal(quiver_config_write(device, 4, 2, 6), -ENODEV);
+	assert_int_equal(quiver_bar_info(device, 0, &bar), -ENODEV);
+	assert_int_equal(quiver_bar_map(device, 2, &address, &length), -ENODEV);
+	assert_int_equal(quiver_dma_batch(device, dma, 2), -ENODEV);
+	assert_int_equal(dma[1].result, -ENODEV);
+	assert_int_equal(quiver_irq_configure(device, QUIVER_DEXT_IRQ_NONE, 0, NULL, NULL, NULL),
+			 -ENODEV);
+	assert_int_equal(quiver_device_reset(device, 0, NULL), -ENODEV);
+	assert_int_equal(quiver_device_stats(device, &stats), -ENODEV);
+	quiver_device_close(device);
+}
+
+static void a_bad_argument_of_one_that_lives_is_EINVAL(void **state)
+{
+	struct quiver_device *device = open_device();
+
+	fake.status[QUIVER_DEXT_RESET] = kIOReturnBadArgument;
+	assert_int_equal(quiver_device_reset(device, 0x80, NULL), -EINVAL);
+	quiver_device_close(device);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -330,6 +366,8 @@ int main(void)
 		TEST(a_call_that_fails_stops_the_batch),
 		TEST(an_answer_of_the_wrong_size_is_EIO),
 		TEST(reset_reports_what_it_dropped),
+		TEST(a_connection_that_has_ended_is_ENODEV),
+		TEST(a_bad_argument_of_one_that_lives_is_EINVAL),
 	};
 
 	return cmocka_run_group_tests_name("host", tests, NULL, NULL);

@@ -62,6 +62,21 @@ void fake_raise(unsigned int vector)
 	}
 }
 
+void fake_lose(enum quiver_dext_cause cause)
+{
+	__atomic_store_n(&fake.pending->lost, cause, __ATOMIC_SEQ_CST);
+	if (port)
+		post(port);
+}
+
+void fake_silence(void)
+{
+	pthread_mutex_lock(&port->lock);
+	atomic_store(&fake.silent, true);
+	pthread_cond_signal(&port->posted);
+	pthread_mutex_unlock(&port->lock);
+}
+
 IONotificationPortRef IONotificationPortCreate(mach_port_t main_port)
 {
 	port = calloc(1, sizeof(*port));
@@ -85,6 +100,20 @@ mach_port_t IONotificationPortGetMachPort(IONotificationPortRef notify)
 	return 77;
 }
 
+/* False: nothing has come. Nobody who waits for ever is told that. */
+static bool take(struct IONotificationPort *from)
+{
+	bool got;
+
+	pthread_mutex_lock(&from->lock);
+	while (!from->messages && !(fake.patience && atomic_exchange(&fake.silent, false)))
+		pthread_cond_wait(&from->posted, &from->lock);
+	got = from->messages;
+	from->messages -= got;
+	pthread_mutex_unlock(&from->lock);
+	return got;
+}
+
 mach_msg_return_t mach_msg(mach_msg_header_t *msg, mach_msg_option_t option,
 			   mach_msg_size_t send_size, mach_msg_size_t rcv_size,
 			   mach_port_name_t rcv_name, mach_msg_timeout_t timeout,
@@ -94,11 +123,9 @@ mach_msg_return_t mach_msg(mach_msg_header_t *msg, mach_msg_option_t option,
 		return post(port) ? MACH_MSG_SUCCESS : MACH_SEND_TIMED_OUT;
 	if (rcv_name != 77)
 		return MACH_RCV_INVALID_NAME;
-	pthread_mutex_lock(&port->lock);
-	while (!port->messages)
-		pthread_cond_wait(&port->posted, &port->lock);
-	port->messages--;
-	pthread_mutex_unlock(&port->lock);
+	fake.patience = option & MACH_RCV_TIMEOUT ? timeout : 0;
+	if (!take(port))
+		return MACH_RCV_TIMED_OUT;
 	fake.receives++;
 	memset(msg, 0, sizeof(*msg));
 	return MACH_MSG_SUCCESS;
@@ -241,6 +268,8 @@ kern_return_t IOConnectCallMethod(mach_port_t connection, uint32_t selector, con
 {
 	unsigned int call = ++fake.calls[selector];
 
+	if (fake.disconnected)
+		return kIOReturnBadArgument;
 	if (selector == QUIVER_DEXT_CLAIM && call <= fake.claims_refused)
 		return kIOReturnExclusiveAccess;
 	if (fake.status[selector] && (!fake.fail_call || fake.fail_call == call))
@@ -297,6 +326,8 @@ kern_return_t IOConnectMapMemory64(io_connect_t connect, uint32_t type, task_por
 				   mach_vm_address_t *address, mach_vm_size_t *size,
 				   IOOptionBits options)
 {
+	if (fake.disconnected)
+		return kIOReturnBadArgument;
 	if (fake.map_status)
 		return fake.map_status;
 	fake.maps++;

@@ -41,6 +41,10 @@ struct fake_iokit {
 	kern_return_t map_status;
 	struct quiver_dext_pending *pending;
 	atomic_uint wakeups, receives;
+
+	atomic_bool silent;			/* see fake_silence(); time stands still otherwise */
+	atomic_uint patience;			/* of who has waited last, in ms; 0: for ever */
+	atomic_bool disconnected;		/* the name is no connection any more */
 };
 
 extern struct fake_iokit fake;
@@ -49,5 +53,9 @@ extern struct fake_iokit fake;
 void fake_reset(void);
 /* As the dext's interrupt source does. */
 void fake_raise(unsigned int vector);
+/* As the dext does when it lets go of the device. */
+void fake_lose(enum quiver_dext_cause cause);
+/* Who waits now, or next, has waited for as long as it would. */
+void fake_silence(void);
 
 #endif

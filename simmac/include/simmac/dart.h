@@ -77,9 +77,11 @@ int simmac_dart_unmap(struct simmac_dart *dart, uint64_t iova, uint64_t length, 
  * The device's DMA. Any part outside a mapping: panic [D6]. May span adjacent
  * mappings. Bytes move in ascending order of addresses, and what one call wrote
  * is seen before what a later one writes. Only a single byte is sure to be one
- * store: into another task's memory the kernel copies, as it pleases.
+ * store: into another task's memory the kernel copies, as it pleases. A read
+ * that is false met a task that is dead: what a Mac would still show there is
+ * not known, and a device that would act on it does nothing more.
  */
-void simmac_dart_read(struct simmac_dart *dart, uint64_t iova, void *to, size_t length);
+bool simmac_dart_read(struct simmac_dart *dart, uint64_t iova, void *to, size_t length);
 void simmac_dart_write(struct simmac_dart *dart, uint64_t iova, const void *from, size_t length);
 
 struct simmac_dart_segment {
@@ -88,7 +90,7 @@ struct simmac_dart_segment {
 };
 
 /* The same for a list of segments, in its order, and one buffer of their total length. */
-void simmac_dart_gather(struct simmac_dart *dart, const struct simmac_dart_segment *segment,
+bool simmac_dart_gather(struct simmac_dart *dart, const struct simmac_dart_segment *segment,
 			size_t count, void *to);
 void simmac_dart_scatter(struct simmac_dart *dart, const struct simmac_dart_segment *segment,
 			 size_t count, const void *from);

@@ -30,6 +30,7 @@ struct simmac_bar {
 	bool is_64, prefetchable;
 	int fd;				/* memfd, of whole 16 KiB pages */
 	uint8_t *memory;		/* the model's own mapping of it */
+	bool shared;			/* the platform's clients may have it mapped, too */
 };
 
 enum simmac_reset { SIMMAC_RESET_FLR, SIMMAC_RESET_HOT };
@@ -54,6 +55,11 @@ struct simmac_model {
 	bool (*run)(struct simmac_device *device);
 	/* Whether [iova, iova + length) is in use: a live queue, a transfer under way [D8]. */
 	bool (*dma_live)(struct simmac_device *device, uint64_t iova, uint64_t length);
+	/*
+	 * A file that stays what it is when the device is unplugged and another
+	 * one comes with option "file". NULL: there is no such thing.
+	 */
+	int (*medium)(struct simmac_device *device);
 };
 
 enum simmac_irq_mode { SIMMAC_IRQ_NONE, SIMMAC_IRQ_MSI, SIMMAC_IRQ_MSIX };
@@ -85,9 +91,13 @@ struct simmac_device {
 	pthread_mutex_t config_lock;
 	atomic_uint waiters;		/* for the run lock */
 	atomic_bool stopping, present, mastering;
-	bool dead;			/* by an FLR [H8]; under config_lock, as the next two */
+	atomic_uint stops;		/* how often mastering has ended */
+	bool dead;			/* by an FLR [H8]; under config_lock, as the next ones */
+	bool off, unplugged;		/* without power, or for good */
 	uint64_t ready_at;		/* ns, monotonic: until then the device still resets */
 	uint8_t writable[SIMMAC_CONFIG_SIZE], power_on[SIMMAC_CONFIG_SIZE];
+	uint8_t saved[SIMMAC_CONFIG_SIZE];	/* as it was when power went */
+	uint64_t reset_sum;		/* of the BARs, as the last reset left them */
 	unsigned int capability_end;	/* next free byte of config space */
 	unsigned int capability_link;	/* the byte that ends the list */
 	unsigned int pcie_offset;
@@ -174,6 +184,29 @@ void simmac_device_config_write(struct simmac_device *device, unsigned int offse
 void simmac_device_set_irq(struct simmac_device *device, enum simmac_irq_mode mode,
 			   unsigned int count);
 void simmac_device_reset(struct simmac_device *device, enum simmac_reset kind);
+/* The BAR's file is given to somebody: what happens to the device is to be seen there. */
+void simmac_device_share_bar(struct simmac_device *device, unsigned int n);
+
+/*
+ * The cable is pulled: when it returns, there is no DMA and no interrupt, nor
+ * will there be. Config space and BARs read as ones for good, BARs wherever
+ * they are mapped; what is written to them nobody looks at.
+ */
+void simmac_device_unplug(struct simmac_device *device);
+
+/*
+ * Power goes, or comes back. Without it the device is as an unplugged one. With
+ * it comes its power-on state, and then what macOS saved before: the header and
+ * the PCI Express capability, bus mastering included (IOPCIBridge.cpp,
+ * restoreDeviceState()). One that an FLR killed stays dead [H8].
+ */
+void simmac_device_power(struct simmac_device *device, bool on);
+
+/*
+ * Whether it is as its last reset left it: config space, but for memory
+ * decoding, and what is in the BARs. Not if it does not answer.
+ */
+bool simmac_device_pristine(struct simmac_device *device);
 
 #ifdef __cplusplus
 }

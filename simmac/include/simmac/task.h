@@ -3,6 +3,7 @@
 #ifndef SIMMAC_TASK_H
 #define SIMMAC_TASK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -15,9 +16,9 @@ extern "C" {
  * Copies between a buffer and the ranges of a task's memory, in ascending order
  * of both. What cannot be reached reads as zeros and loses writes: a Mac keeps
  * the pages of a dead task wired as long as a device may use them, and nobody
- * can see any more what is in them.
+ * can see any more what is in them. False: a task that is dead.
  */
-void simmac_task_read(pid_t task, void *to, const struct iovec *range, size_t count);
+bool simmac_task_read(pid_t task, void *to, const struct iovec *range, size_t count);
 void simmac_task_write(pid_t task, const void *from, const struct iovec *range, size_t count);
 
 #ifdef __cplusplus

@@ -32,7 +32,7 @@ public:
 					    uint64_t length, uint64_t direction);
 	static IOMemoryDescriptor *WithFile(int fd, uint64_t length, uint64_t direction);
 	std::shared_ptr<simmac_task> task;
-	int fd = -1;			/* not owned but by a subclass */
+	int fd = -1;			/* owned by a subclass, or if it is a BAR's */
 	uint64_t address = 0, length = 0, direction = 0;
 	bool device = false;	/* a BAR */
 };

@@ -20,6 +20,13 @@ enum {
 	kIOServiceSearchPropertyParents = 0x00000001
 };
 
+/* Of SetPowerState(): the system goes to sleep, all is on, or the device may save power. */
+enum {
+	kIOServicePowerCapabilityOff = 0x00000000,
+	kIOServicePowerCapabilityOn  = 0x00000002,
+	kIOServicePowerCapabilityLow = 0x00010000,
+};
+
 /*
  * Methods that cross processes on a Mac run on the object's default queue:
  * calling one enters it, and the extension's own is name_Impl().
@@ -54,6 +61,17 @@ public:
 				     uint64_t options, OSContainer **property,
 				     OSDispatchMethod supermethod = NULL);
 
+	/* A service that was matched joins by itself once it has started. */
+	kern_return_t JoinPMTree(OSDispatchMethod supermethod = NULL);
+	/*
+	 * The platform's call when power goes or comes. The extension makes itself
+	 * safe and then calls super, which tells the platform that it has, once for
+	 * each call of its own, and within 20 s [L2]. kIOReturnNotReady: nothing is
+	 * waited for. An extension that returns an error is waited for no longer.
+	 */
+	kern_return_t SetPowerState(uint32_t powerFlags, OSDispatchMethod supermethod = NULL);
+
+	virtual kern_return_t SetPowerState_Impl(uint32_t powerFlags);
 	virtual kern_return_t Start_Impl(IOService *provider);
 	virtual kern_return_t Stop_Impl(IOService *provider);
 	virtual kern_return_t NewUserClient_Impl(uint32_t type, IOUserClient **userClient);

@@ -24,6 +24,13 @@ enum IOPCIBARType {
 	kPCIBARTypeM64PF = 0x0c,
 };
 
+enum IOPCILinkSpeed {
+	kPCILinkSpeed_2_5_GTs = 1,
+	kPCILinkSpeed_5_GTs = 2,
+	kPCILinkSpeed_8_GTs = 3,
+	kPCILinkSpeed_16_GTs = 4,
+};
+
 struct IOPCIDevice_IVars;
 
 class IOPCIDevice : public IOService
@@ -47,6 +54,7 @@ public:
 					   OSDispatchMethod supermethod = NULL);
 	kern_return_t GetBARInfo(uint8_t barIndex, uint8_t *memoryIndex, uint64_t *barSize,
 				 uint8_t *barType, OSDispatchMethod supermethod = NULL);
+	kern_return_t GetLinkSpeed(IOPCILinkSpeed *linkSpeed, OSDispatchMethod supermethod = NULL);
 	kern_return_t ConfigureInterrupts(uint32_t interruptType, uint32_t numRequired,
 					  uint32_t numRequested, IOOptionBits options,
 					  OSDispatchMethod supermethod = NULL);

@@ -4,8 +4,12 @@
  * libquiver and quiver(1) call them. $QUIVER_SIMMAC is the socket of the simulated Mac.
  *
  * Where it differs from a Mac: structs of more than 4096 bytes are refused with
- * kIOReturnBadArgument instead of going out of line; services appear when the
- * daemon starts and never leave while it runs.
+ * kIOReturnBadArgument instead of going out of line; an iterator is as long as
+ * the list was when it was made.
+ *
+ * Of a device that is unplugged all ports die: MACH_SEND_INVALID_DEST. A
+ * connection with memory mapped answers kIOReturnBadArgument to all but
+ * IOServiceClose().
  */
 #ifndef SIMMAC_IOKIT_IOKITLIB_H
 #define SIMMAC_IOKIT_IOKITLIB_H

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Whoever watches a device is told once that it is lost, however it is lost. */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "quiver/host.h"
+#include "test_host_iokit.h"
+
+#define PATIENCE_SECONDS 60	/* then something is stuck */
+
+static struct quiver_device *device;
+
+static struct told {
+	atomic_uint times;
+	enum quiver_dext_cause cause;
+	int error;			/* of a call that the handler makes */
+} told;
+
+static int setup(void **state)
+{
+	alarm(PATIENCE_SECONDS);
+	fake_reset();
+	told = (struct told){ .error = 1 };
+	return quiver_device_open(0x100, &device);
+}
+
+static int teardown(void **state)
+{
+	quiver_device_close(device);
+	alarm(0);
+	return fake.connections || fake.objects;
+}
+
+static void note(void *context, enum quiver_dext_cause cause)
+{
+	struct told *to = context;
+
+	to->cause = cause;
+	atomic_fetch_add(&to->times, 1);
+}
+
+static void watch(void)
+{
+	assert_int_equal(quiver_device_watch(device, note, &told), 0);
+}
+
+static void wait_until_told(void)
+{
+	while (!atomic_load(&told.times))
+		sched_yield();
+}
+
+/* The thread has looked at everything that came before, and waits again. */
+static void settle(void)
+{
+	unsigned int before = atomic_load(&fake.receives);
+
+	fake_lose(fake.pending->lost);
+	while (atomic_load(&fake.receives) == before)
+		sched_yield();
+	before = atomic_load(&fake.receives);
+	fake_lose(fake.pending->lost);
+	while (atomic_load(&fake.receives) == before)
+		sched_yield();
+}
+
+static void pass_time(void)
+{
+	fake_silence();
+	while (atomic_load(&fake.silent))
+		sched_yield();
+	settle();
+}
+
+static void count_hit(void *context, unsigned int vector)
+{
+	atomic_fetch_add((atomic_uint *)context, 1);
+}
+
+static void interrupts_on(atomic_uint *hits)
+{
+	assert_int_equal(quiver_irq_configure(device, QUIVER_DEXT_IRQ_MSIX, 4, count_hit, hits, NULL),
+			 0);
+}
+
+static void a_loss_is_told_once_and_why(void **state)
+{
+	watch();
+	settle();
+	assert_int_equal(told.times, 0);
+	fake_lose(QUIVER_DEXT_CAUSE_SLEEP);
+	wait_until_told();
+	assert_int_equal(told.cause, QUIVER_DEXT_CAUSE_SLEEP);
+	fake_lose(QUIVER_DEXT_CAUSE_UNPLUGGED);
+	settle();
+	fake.disconnected = true;
+	pass_time();
+	assert_int_equal(told.times, 1);
+	assert_int_equal(told.cause, QUIVER_DEXT_CAUSE_SLEEP);
+}
+
+static void interrupts_and_the_watch_share_a_thread(void **state)
+{
+	atomic_uint hits = 0;
+
+	for (int i = 0; i < 2; i++) {
+		if (i)
+			interrupts_on(&hits);
+		else
+			watch();
+	}
+	assert_int_equal(fake.calls[QUIVER_DEXT_IRQ_WAIT], 1);
+	fake_raise(2);
+	while (!hits)
+		sched_yield();
+	fake_lose(QUIVER_DEXT_CAUSE_UNPLUGGED);
+	wait_until_told();
+	assert_int_equal(told.cause, QUIVER_DEXT_CAUSE_UNPLUGGED);
+}
+
+static void who_watches_too_late_is_told_at_once(void **state)
+{
+	atomic_uint hits = 0;
+
+	interrupts_on(&hits);
+	fake_lose(QUIVER_DEXT_CAUSE_SILENT);
+	settle();
+	watch();
+	wait_until_told();
+	assert_int_equal(told.cause, QUIVER_DEXT_CAUSE_SILENT);
+}
+
+/* A dext that has let go gives no page, and takes no port. */
+static void even_if_the_dext_gives_nothing_any_more(void **state)
+{
+	fake.identity.state = QUIVER_DEXT_GONE;
+	fake.identity.cause = QUIVER_DEXT_CAUSE_RESET;
+	fake.status[QUIVER_DEXT_IRQ_WAIT] = kIOReturnNoDevice;
+	watch();
+	wait_until_told();
+	assert_int_equal(told.cause, QUIVER_DEXT_CAUSE_RESET);
+	assert_int_equal(fake.unmaps, 1);
+	assert_int_equal(quiver_device_watch(device, note, &told), -EALREADY);
+	fake.status[QUIVER_DEXT_IRQ_CONFIGURE] = kIOReturnNoDevice;
+	assert_int_equal(quiver_irq_configure(device, QUIVER_DEXT_IRQ_MSI, 1, count_hit, &told, NULL),
+			 -ENODEV);
+	assert_int_equal(told.times, 1);
+}
+
+static void even_if_nobody_is_left_to_say_why(void **state)
+{
+	fake.disconnected = true;
+	watch();
+	wait_until_told();
+	assert_int_equal(told.cause, QUIVER_DEXT_CAUSE_NONE);
+}
+
+static void a_dext_that_died_is_missed(void **state)
+{
+	watch();
+	pass_time();
+	assert_int_equal(told.times, 0);
+	assert_in_range(fake.patience, 1, QUIVER_LOST_SECONDS * 1000 / 2);
+	fake.disconnected = true;
+	pass_time();
+	assert_int_equal(told.times, 1);
+	assert_int_equal(told.cause, QUIVER_DEXT_CAUSE_NONE);
+}
+
+static void one_that_cannot_be_reached_is_missed_too(void **state)
+{
+	watch();
+	fake.status[QUIVER_DEXT_IDENTIFY] = MACH_SEND_INVALID_DEST;
+	pass_time();
+	assert_int_equal(told.times, 1);
+}
+
+static void other_failures_are_no_loss(void **state)
+{
+	static const kern_return_t status[] = { kIOReturnError, kIOReturnNoMemory,
+						kIOReturnNotPermitted };
+
+	watch();
+	for (size_t i = 0; i < sizeof(status) / sizeof(status[0]); i++) {
+		fake.status[QUIVER_DEXT_IDENTIFY] = status[i];
+		pass_time();
+	}
+	assert_int_equal(told.times, 0);
+}
+
+static void nobody_is_asked_for_nothing(void **state)
+{
+	atomic_uint hits = 0;
+	unsigned int before = fake.calls[QUIVER_DEXT_IDENTIFY];
+
+	interrupts_on(&hits);
+	pass_time();		/* nobody watches */
+	watch();
+	settle();		/* messages come */
+	assert_int_equal(fake.calls[QUIVER_DEXT_IDENTIFY], before);
+	pass_time();
+	assert_int_equal(fake.calls[QUIVER_DEXT_IDENTIFY], before + 1);
+	fake_lose(QUIVER_DEXT_CAUSE_SLEEP);
+	wait_until_told();
+	pass_time();		/* it is known */
+	assert_int_equal(fake.calls[QUIVER_DEXT_IDENTIFY], before + 1);
+}
+
+static void a_device_is_watched_once(void **state)
+{
+	watch();
+	assert_int_equal(quiver_device_watch(device, note, NULL), -EALREADY);
+	fake_lose(QUIVER_DEXT_CAUSE_SLEEP);
+	wait_until_told();
+	assert_int_equal(quiver_device_watch(device, note, &told), -EALREADY);
+	settle();
+	assert_int_equal(told.times, 1);
+}
+
+static void a_watch_that_cannot_begin_is_none(void **state)
+{
+	fake.map_status = kIOReturnNoMemory;
+	assert_int_equal(quiver_device_watch(device, note, &told), -ENOMEM);
+	fake.map_status = 0;
+	fake.status[QUIVER_DEXT_IRQ_WAIT] = kIOReturnNoResources;
+	assert_int_equal(quiver_device_watch(device, note, &told), -ENOMEM);
+	assert_int_equal(fake.objects, 0);
+	fake.status[QUIVER_DEXT_IRQ_WAIT] = 0;
+	watch();
+	fake_lose(QUIVER_DEXT_CAUSE_UNPLUGGED);
+	wait_until_told();
+	assert_int_equal(told.times, 1);
+}
+
+static void call_all(void *context, enum quiver_dext_cause cause)
+{
+	struct quiver_dma dma = { .op = QUIVER_UNMAP, .length = 0x4000, .iova = 0x4000 };
+	uint32_t value;
+
+	told.error = quiver_irq_configure(device, QUIVER_DEXT_IRQ_NONE, 0, NULL, NULL, NULL) ||
+		     quiver_device_reset(device, 0, NULL) || quiver_dma_batch(device, &dma, 1) ||
+		     quiver_config_read(device, 0, 4, &value);
+	note(context, cause);
+}
+
+static void the_handler_may_call_what_it_likes(void **state)
+{
+	atomic_uint hits = 0;
+
+	interrupts_on(&hits);
+	assert_int_equal(quiver_device_watch(device, call_all, &told), 0);
+	fake_lose(QUIVER_DEXT_CAUSE_UNPLUGGED);
+	wait_until_told();
+	assert_int_equal(told.error, 0);
+}
+
+static pthread_mutex_t big_lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool in_handler;
+
+static void wait_for_lock(void *context, enum quiver_dext_cause cause)
+{
+	atomic_store(&in_handler, true);
+	pthread_mutex_lock(&big_lock);
+	pthread_mutex_unlock(&big_lock);
+	note(context, cause);
+}
+
+/* As QEMU does it: the caller holds what the handler waits for. */
+static void calls_do_not_wait_for_the_handler(void **state)
+{
+	atomic_uint hits = 0;
+
+	atomic_store(&in_handler, false);
+	interrupts_on(&hits);
+	pthread_mutex_lock(&big_lock);
+	assert_int_equal(quiver_device_watch(device, wait_for_lock, &told), 0);
+	fake_lose(QUIVER_DEXT_CAUSE_SLEEP);
+	while (!atomic_load(&in_handler))
+		sched_yield();
+	interrupts_on(&hits);
+	assert_int_equal(quiver_irq_configure(device, QUIVER_DEXT_IRQ_NONE, 0, NULL, NULL, NULL), 0);
+	assert_int_equal(quiver_device_reset(device, 0, NULL), 0);
+	assert_int_equal(told.times, 0);
+	pthread_mutex_unlock(&big_lock);
+	wait_until_told();
+}
+
+static void *close_it(void *argument)
+{
+	quiver_device_close(argument);
+	return NULL;
+}
+
+static void closing_waits_for_the_handler(void **state)
+{
+	pthread_t closer;
+
+	atomic_store(&in_handler, false);
+	pthread_mutex_lock(&big_lock);
+	assert_int_equal(quiver_device_watch(device, wait_for_lock, &told), 0);
+	fake_lose(QUIVER_DEXT_CAUSE_SLEEP);
+	while (!atomic_load(&in_handler))
+		sched_yield();
+	pthread_create(&closer, NULL, close_it, device);
+	for (int i = 0; i < 1000; i++)
+		sched_yield();
+	assert_int_equal(fake.connections, 1);
+	pthread_mutex_unlock(&big_lock);
+	pthread_join(closer, NULL);
+	assert_int_equal(told.times, 1);
+	assert_int_equal(quiver_device_open(0x100, &device), 0);
+}
+
+static void closing_at_the_moment_of_the_loss(void **state)
+{
+	for (int i = 0; i < 500; i++) {
+		atomic_store(&told.times, 0);
+		watch();
+		if (i % 3)
+			fake_lose(QUIVER_DEXT_CAUSE_UNPLUGGED);
+		if (i % 3 == 2)
+			fake_silence();
+		quiver_device_close(device);
+		assert_in_range(told.times, 0, 1);
+		fake.pending->lost = 0;
+		assert_int_equal(quiver_device_open(0x100, &device), 0);
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_loss_is_told_once_and_why),
+		TEST(interrupts_and_the_watch_share_a_thread),
+		TEST(who_watches_too_late_is_told_at_once),
+		TEST(even_if_the_dext_gives_nothing_any_more),
+		TEST(even_if_nobody_is_left_to_say_why),
+		TEST(a_dext_that_died_is_missed),
+		TEST(one_that_cannot_be_reached_is_missed_too),
+		TEST(other_failures_are_no_loss),
+		TEST(nobody_is_asked_for_nothing),
+		TEST(a_device_is_watched_once),
+		TEST(a_watch_that_cannot_begin_is_none),
+		TEST(the_handler_may_call_what_it_likes),
+		TEST(calls_do_not_wait_for_the_handler),
+		TEST(closing_waits_for_the_handler),
+		TEST(closing_at_the_moment_of_the_loss),
+	};
+
+	return cmocka_run_group_tests_name("host-watch", tests, NULL, NULL);
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The Mac sleeps and wakes: who is told, when power goes, and what ends it. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <IOKit/pwr_mgt/IOPMLib.h>
+
+#include "test_dext_mac.h"
+
+static int start(void **unused)
+{
+	mac_start("--device endpoint,name=one");
+	return 0;
+}
+
+static int start_two(void **unused)
+{
+	mac_start("--device endpoint,name=one --device nvme,name=two");
+	return 0;
+}
+
+static int stop(void **unused)
+{
+	mac_stop();
+	return 0;
+}
+
+static bool control(const char *command)
+{
+	char *answer = mac_control("%s", command);
+	bool done = answer;
+
+	free(answer);
+	return done;
+}
+
+static void sleep_and_wake(void)
+{
+	assert_true(control("sleep"));
+	assert_true(control("wake"));
+}
+
+static bool state_has(const char *text)
+{
+	char *state = mac_control("state");
+	bool has;
+
+	assert_non_null(state);
+	has = strstr(state, text);
+	free(state);
+	return has;
+}
+
+static void power_goes_and_comes(void **unused)
+{
+	assert_false(mac_device("asleep"));
+	assert_true(control("sleep"));
+	assert_true(mac_device("asleep"));
+	assert_false(mac_device("pristine"));
+	assert_true(mac_device("plugged"));
+	assert_true(control("wake"));
+	assert_false(mac_device("asleep"));
+	assert_true(mac_device("pristine"));
+}
+
+static void each_driver_is_told_each_time(void **unused)
+{
+	assert_int_equal(mac_calls("IOService::SetPowerState"), 0);
+	assert_true(control("sleep"));
+	assert_int_equal(mac_calls("IOService::SetPowerState"), 2);
+	assert_true(control("wake"));
+	assert_int_equal(mac_calls("IOService::SetPowerState"), 4);
+}
+
+static void what_makes_no_sense_is_refused(void **unused)
+{
+	assert_false(control("wake"));
+	assert_true(control("unplug two"));
+	assert_true(control("sleep"));
+	assert_false(control("sleep"));
+	assert_false(control("plug two"));
+	assert_true(control("wake"));
+	assert_false(control("wake"));
+	assert_true(control("plug two"));
+}
+
+static void a_device_may_go_while_the_mac_sleeps(void **unused)
+{
+	io_connect_t client;
+
+	assert_true(control("sleep"));
+	assert_true(control("unplug one"));
+	assert_true(control("wake"));
+	assert_false(mac_device("asleep"));
+	assert_true(control("plug one"));
+	client = client_open_claimed();
+	assert_int_equal(client_config_read(client, 0, 4), 0x00281912);
+	IOServiceClose(client);
+}
+
+/* Whatever becomes of the client, the device is whole for the next one. */
+static void a_device_in_use_sleeps_and_wakes(void **unused)
+{
+	void *memory = memory_new(GRANULE);
+
+	for (unsigned int i = 0; i < 5; i++) {
+		io_connect_t client = client_open_claimed();
+		uint64_t iova, granted;
+
+		assert_int_equal(client_dma_map(client, memory, GRANULE, &iova), 0);
+		assert_int_equal(client_irq(client, QUIVER_DEXT_IRQ_MSI, 4, &granted), 0);
+		assert_non_null(client_map_memory(client, QUIVER_DEXT_MEM_BAR0, NULL));
+		client_master(client, true);
+		sleep_and_wake();
+		assert_false(mac_device("masters_bus"));
+		IOServiceClose(client);
+		mac_wait_device("clients", 0);
+		assert_int_equal(mac_device("mappings"), 0);
+	}
+	memory_free(memory, GRANULE);
+}
+
+static atomic_bool has_fallen_asleep;
+
+static void *fall_asleep(void *unused)
+{
+	assert_true(control("sleep"));
+	atomic_store(&has_fallen_asleep, true);
+	return NULL;
+}
+
+/* The cable is pulled while the driver is being told: it is off at once, and nobody is confused. */
+static void a_device_may_go_while_its_driver_is_told(void **unused)
+{
+	io_connect_t client = client_open_claimed();
+	volatile uint8_t *bar = client_map_memory(client, QUIVER_DEXT_MEM_BAR0, NULL);
+	pthread_t sleeper;
+
+	atomic_store(&has_fallen_asleep, false);
+	assert_true(control("delay IOService::SetPowerState 300000"));
+	pthread_create(&sleeper, NULL, fall_asleep, NULL);
+	while (!mac_calls("IOService::SetPowerState"))
+		usleep(1000);
+	assert_true(control("unplug one nowait"));
+	assert_int_equal(bar[0x1000], 0xff);
+	assert_false(atomic_load(&has_fallen_asleep));
+	assert_false(mac_device("plugged"));
+	pthread_join(sleeper, NULL);
+	assert_true(control("wake"));
+	assert_true(control("plug one"));
+	assert_true(mac_device("pristine"));
+	IOServiceClose(client);
+}
+
+static atomic_bool over;
+static atomic_uint calls;
+
+static void *use_until_over(void *unused)
+{
+	void *memory = memory_new(GRANULE);
+	struct quiver_dext_identity identity;
+	uint64_t iova, granted, dropped;
+	unsigned int turn = 0;
+
+	while (!atomic_load(&over)) {
+		io_connect_t client = client_open();
+
+		if (!client_claim(client)) {
+			client_irq(client, QUIVER_DEXT_IRQ_MSIX, 4, &granted);
+			client_config_write(client, 4, 2, 6);
+			client_map_memory(client, QUIVER_DEXT_MEM_BAR0, NULL);
+		}
+		for (int i = 0; i < 50 && !client_identify(client, &identity); i++) {
+			atomic_fetch_add(&calls, 1);
+			if (!client_dma_map(client, memory, GRANULE, &iova))
+				client_dma_unmap(client, iova, GRANULE);
+			if (++turn % 16 == 0)
+				client_reset(client, &dropped);
+		}
+		IOServiceClose(client);
+	}
+	memory_free(memory, GRANULE);
+	return NULL;
+}
+
+#define THREADS	4
+#define NIGHTS	20
+
+static void the_mac_may_sleep_under_load(void **unused)
+{
+	pthread_t threads[THREADS];
+
+	atomic_store(&over, false);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, use_until_over, NULL);
+	for (unsigned int i = 0; i < NIGHTS; i++) {
+		unsigned int before = atomic_load(&calls);
+
+		while (atomic_load(&calls) < before + 50)
+			usleep(200);
+		sleep_and_wake();
+	}
+	atomic_store(&over, true);
+	for (unsigned int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	mac_wait_device("clients", 0);
+	assert_int_equal(mac_device("mappings"), 0);
+	assert_false(mac_device("masters_bus"));
+}
+
+static void a_driver_that_takes_too_long_is_a_panic(void **unused)
+{
+	const char *report;
+
+	mac_start("--device endpoint --power-ms 50 --delay IOService::SetPowerState:10000000");
+	assert_false(control("sleep"));
+	report = mac_panic();
+	assert_non_null(strstr(report, "PANIC [L2]"));
+	assert_non_null(strstr(report, "endpoint0"));
+}
+
+/* Nothing that it writes to config space comes through, so nobody stops the device. */
+static void a_device_that_masters_the_bus_when_power_goes_fails_the_run(void **unused)
+{
+	io_connect_t client;
+
+	mac_start("--device endpoint");
+	client = client_open_claimed();
+	client_master(client, true);
+	for (unsigned int i = 1; i < 100; i++)
+		free(mac_control("fail IOPCIDevice::ConfigurationWrite %u", i));
+	assert_true(control("sleep"));
+	assert_true(state_has("\"mastering_at_sleep\": 1"));
+	assert_true(control("fail IOPCIDevice::ConfigurationWrite 0"));
+	assert_true(control("wake"));
+	IOServiceClose(client);
+	assert_int_equal(mac_end(), 1);
+}
+
+static IOPMAssertionID stay_awake(void)
+{
+	IOPMAssertionID id;
+
+	assert_int_equal(IOPMAssertionCreateWithName(kIOPMAssertPreventUserIdleSystemSleep,
+						     kIOPMAssertionLevelOn, CFSTR("a test"), &id),
+			 kIOReturnSuccess);
+	return id;
+}
+
+static void an_assertion_is_there_until_it_is_released(void **unused)
+{
+	IOPMAssertionID id = stay_awake(), other = stay_awake();
+	char pid[32];
+
+	assert_int_not_equal(id, other);
+	snprintf(pid, sizeof(pid), "\"pid\": %d", (int)getpid());
+	assert_true(state_has(pid));
+	assert_true(state_has("\"type\": \"PreventUserIdleSystemSleep\""));
+	assert_true(state_has("\"name\": \"a test\""));
+	assert_int_equal(IOPMAssertionRelease(id), kIOReturnSuccess);
+	assert_true(state_has(pid));
+	assert_int_equal(IOPMAssertionRelease(other), kIOReturnSuccess);
+	assert_false(state_has(pid));
+	assert_int_equal(IOPMAssertionRelease(other), kIOReturnBadArgument);
+	assert_int_equal(IOPMAssertionCreateWithName(NULL, kIOPMAssertionLevelOn, CFSTR("x"), &id),
+			 kIOReturnBadArgument);
+}
+
+static void an_assertion_ends_with_its_process(void **unused)
+{
+	pid_t child;
+	int ready[2];
+	char byte;
+
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (!child) {
+		stay_awake();
+		if (write(ready[1], "", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_true(state_has("a test"));
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	for (int i = 0; i < 1000 && state_has("a test"); i++)
+		usleep(1000);
+	assert_false(state_has("a test"));
+	close(ready[0]);
+	close(ready[1]);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST_TWO(name) cmocka_unit_test_setup_teardown(name, start_two, stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(power_goes_and_comes),
+		TEST_TWO(each_driver_is_told_each_time),
+		TEST_TWO(what_makes_no_sense_is_refused),
+		TEST(a_device_may_go_while_the_mac_sleeps),
+		TEST(a_device_in_use_sleeps_and_wakes),
+		TEST(a_device_may_go_while_its_driver_is_told),
+		TEST(the_mac_may_sleep_under_load),
+		cmocka_unit_test(a_driver_that_takes_too_long_is_a_panic),
+		cmocka_unit_test(a_device_that_masters_the_bus_when_power_goes_fails_the_run),
+		TEST(an_assertion_is_there_until_it_is_released),
+		TEST(an_assertion_ends_with_its_process),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
