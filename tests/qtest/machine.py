@@ -50,9 +50,13 @@ class SimMac:
                                 capture_output=True, text=True, timeout=PATIENCE)
         return answer.stdout
 
+    def state(self):
+        """What the Mac itself sees."""
+        return json.loads(self.control("state"))
+
     def device(self, index=0):
-        """What the Mac itself sees of a device."""
-        return json.loads(self.control("state"))["devices"][index]
+        """The same of a device."""
+        return self.state()["devices"][index]
 
     def stop(self):
         """The exit status: 0 if nothing is left mapped and nothing panicked."""
@@ -117,7 +121,7 @@ ACCELERATORS = {"qtest": ["-accel", "qtest"], "tcg": ["-accel", "tcg,thread=mult
 class Qemu:
     """Bus 0: quiver-dma at 1.0, a root port at 2.0 and up for each device; one of "" is empty."""
 
-    def __init__(self, folder, mac, devices, dma="", accel="qtest"):
+    def __init__(self, folder, mac, devices, dma="", accel="qtest", port=""):
         qtest, qmp = os.path.join(folder, "qtest"), os.path.join(folder, "qmp")
         listeners = [listen(qtest), listen(qmp)]
         self.log = open(os.path.join(folder, "qemu.log"), "w+", encoding="utf-8")
@@ -131,7 +135,7 @@ class Qemu:
             "-device", f"quiver-dma,id=dma,addr=1.0{dma}",
         ]
         for index, device in enumerate(devices):
-            place = f"chassis={index + 1},addr={index + 2}.0"
+            place = f"chassis={index + 1},addr={index + 2}.0{port}"
             arguments += ["-device", f"pcie-root-port,id=port{index},{place}"]
             if device:
                 arguments += ["-device", f"quiver-pci,id=pci{index},bus=port{index},{device}"]
@@ -301,6 +305,40 @@ class Function:
         self.qemu.write(self.bar[bar] + offset, value, width)
 
 
+class Slot:
+    """A port's own registers of hot plug; what pciehp of Linux does with them."""
+
+    LINK, CONTROL, STATUS = 0x12, 0x18, 0x1A
+    LINK_ACTIVE = 0x2000
+    BUTTON, PRESENCE_CHANGED, COMPLETED, PRESENT, LINK_CHANGED = 0x01, 0x08, 0x10, 0x40, 0x100
+    EVENTS = BUTTON | PRESENCE_CHANGED | COMPLETED | LINK_CHANGED
+    ON, OFF = 0x0100, 0x0300  # power indicator
+    POWER_OFF = 0x0400
+    INTERRUPTS = 0x1031  # of the link, the button and commands
+
+    def __init__(self, port):
+        self.port, self.at = port, port.capability(0x10)
+
+    def control(self, value):
+        self.port.write(self.at + self.CONTROL, value, 2)
+
+    def events(self):
+        """What has happened since the last time."""
+        status = self.port.read(self.at + self.STATUS, 2)
+        self.port.write(self.at + self.STATUS, status & self.EVENTS, 2)
+        return status & self.EVENTS
+
+    def is_occupied(self):
+        return bool(self.port.read(self.at + self.STATUS, 2) & self.PRESENT)
+
+    def interrupts(self):
+        """Whether its line does, of a port whose MSI-X is off."""
+        return bool(self.port.read(0x06, 2) & 0x08)
+
+    def has_link(self):
+        return bool(self.port.read(self.at + self.LINK, 2) & self.LINK_ACTIVE)
+
+
 class Bench:
     """Everything, as firmware would leave it."""
 
@@ -326,12 +364,17 @@ class Bench:
             base = (base + PORT_WINDOW - 1) & -PORT_WINDOW
             port.write(0x20, (base >> 16) | ((base + PORT_WINDOW - 1) & 0xFFF00000))
             port.write(COMMAND, MEMORY | MASTER, 2)
-            device = Function(self.qemu, index + 1, 0)
-            if host:
-                device.place(base)
             self.ports.append(port)
-            self.devices.append(device)
+            self.devices.append(Function(self.qemu, index + 1, 0))
+            if host:
+                self.place(index)
             base += PORT_WINDOW
+
+    def place(self, index):
+        """The device of a port, into the port's window."""
+        window = self.ports[index].read(0x20)
+        self.devices[index].place((window & 0xFFF0) << 16)
+        return self.devices[index]
 
     def close(self):
         """The exit statuses of QEMU and of the simulated Mac, and what was said."""

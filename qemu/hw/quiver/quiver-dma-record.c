@@ -43,7 +43,7 @@ static int attach_locked(QuiverDma *s, QuiverRecord *record)
         return error;
     }
     /* A driver that ran ahead may have told it to use addresses of its own. */
-    error = quiver_pci_host_reset(record->pci);
+    error = quiver_pci_host_reset(record->pci, 0);
     if (!error) {
         clear_counters(record);
         quiver_dma_budget_attach(s, record);
@@ -70,7 +70,7 @@ static void drop_locked(QuiverDma *s, QuiverRecord *record)
     int error;
 
     record->attached = false;
-    error = quiver_pci_host_reset(record->pci);
+    error = quiver_pci_host_reset(record->pci, 0);
     trace_quiver_dma_drop(index, record->counters->mappings,
                           record->counters->bytes, error);
     if (error && !record->gone) {
@@ -193,14 +193,28 @@ void quiver_dma_remove(QuiverDma *s, unsigned int index)
 
     QEMU_LOCK_GUARD(&record->lock);
     drop_locked(s, record);
+    /* Who has not heard of it yet has made no mistake. */
+    record->gone = record->pci->lost;
     record->pci = NULL;
-    record->gone = false;
 }
 
-void quiver_dma_device_reset(QuiverDma *s, unsigned int index)
+void quiver_dma_device_reset(QuiverDma *s, unsigned int index, bool goes_on)
 {
     QuiverRecord *record = &s->records[index];
 
+    QEMU_LOCK_GUARD(&record->lock);
+    if (!goes_on || !record->attached ||
+        quiver_pci_host_reset(record->pci, QUIVER_DEXT_RESET_KEEP)) {
+        drop_locked(s, record);
+    }
+}
+
+void quiver_dma_device_lost(QuiverDma *s, unsigned int index)
+{
+    QuiverRecord *record = &s->records[index];
+
+    /* Before its turn comes: a batch that has the lock may be long. */
+    qatomic_set(&record->gone, true);
     QEMU_LOCK_GUARD(&record->lock);
     drop_locked(s, record);
 }

@@ -6,6 +6,7 @@
 #include "qapi/error.h"
 #include "migration/vmstate.h"
 #include "quiver-dma.h"
+#include "quiver-pci.h"
 #include "trace.h"
 
 void quiver_dma_guest_error(QuiverDma *s, const char *format, ...)
@@ -286,6 +287,7 @@ static void quiver_dma_realize(PCIDevice *pdev, Error **errp)
     quiver_dma_queues_init(s);
     quiver_dma_records_init(s);
     quiver_dma_budget_init(s);
+    quiver_pci_return_init();
 
     memory_region_init_io(&s->regs, OBJECT(s), &quiver_dma_ops, s, "quiver-regs",
                           QUIVER_REGS_SIZE);
@@ -295,6 +297,25 @@ static void quiver_dma_realize(PCIDevice *pdev, Error **errp)
     pci_register_bar(pdev, QUIVER_BAR_STATUS, PCI_BASE_ADDRESS_SPACE_MEMORY,
                      &s->status_page);
     publish_counters(s);
+}
+
+/*
+ * A kernel that finds a function writes all ones to its BARs first, to see how
+ * large they are, and no kernel does so again. If devices are attached then, it
+ * was by one that is gone without a word: it panicked, and started another. What
+ * the new one's drivers tell their devices before its quiver.ko is there must
+ * not be done.
+ */
+static void quiver_dma_config_write(PCIDevice *pdev, uint32_t addr,
+                                    uint32_t value, int len)
+{
+    bool sizes = len == 4 && value == UINT32_MAX &&
+                 addr >= PCI_BASE_ADDRESS_0 && addr <= PCI_BASE_ADDRESS_5;
+
+    pci_default_write_config(pdev, addr, value, len);
+    if (sizes) {
+        reset(QUIVER_DMA(pdev));
+    }
 }
 
 /* A guest can eject it from a port that allows that: nothing stays attached. */
@@ -325,6 +346,7 @@ static void quiver_dma_class_init(ObjectClass *klass,
 
     pci->realize = quiver_dma_realize;
     pci->exit = quiver_dma_exit;
+    pci->config_write = quiver_dma_config_write;
     pci->vendor_id = QUIVER_PCI_VENDOR;
     pci->device_id = QUIVER_PCI_DEVICE;
     pci->class_id = PCI_CLASS_SYSTEM_OTHER;

@@ -107,8 +107,13 @@ bool quiver_dma_tso_of_tcg(void);
 int quiver_dma_add(QuiverDma *s, QuiverPci *pci, Error **errp);
 /* Stops the device for good. Safe while doorbells are in flight. */
 void quiver_dma_remove(QuiverDma *s, unsigned int index);
-/* The guest resets the device: it is detached. */
-void quiver_dma_device_reset(QuiverDma *s, unsigned int index);
+/*
+ * The device is reset: it is detached, unless its driver does it and goes on,
+ * with a device that is attached.
+ */
+void quiver_dma_device_reset(QuiverDma *s, unsigned int index, bool goes_on);
+/* It is the host's no more, and in no need of being stopped. */
+void quiver_dma_device_lost(QuiverDma *s, unsigned int index);
 bool quiver_dma_device_attached(QuiverDma *s, unsigned int index);
 
 uint32_t quiver_dma_record_read(QuiverDma *s, unsigned int index, hwaddr reg);

@@ -48,7 +48,8 @@ static void store(void *host, uint64_t value, unsigned int size)
 static uint64_t bar_read(void *opaque, hwaddr addr, unsigned int size)
 {
     QuiverPciBar *bar = opaque;
-    uint64_t value = load(bar->host + addr, size);
+    uint64_t value = bar->device->lost ? quiver_pci_nothing(size)
+                                       : load(bar->host + addr, size);
 
     trace_quiver_pci_bar_read(bar->device->id, bar->index, addr, size, value);
     return value;
@@ -60,7 +61,9 @@ static void bar_write(void *opaque, hwaddr addr, uint64_t value,
     QuiverPciBar *bar = opaque;
 
     trace_quiver_pci_bar_write(bar->device->id, bar->index, addr, size, value);
-    store(bar->host + addr, value, size);
+    if (!bar->device->lost) {
+        store(bar->host + addr, value, size);
+    }
 }
 
 /*
@@ -266,4 +269,23 @@ void quiver_pci_bars_uninit(QuiverPci *s)
                                         &bar->direct[--bar->direct_count]);
         }
     }
+}
+
+void quiver_pci_bars_cut(QuiverPci *s)
+{
+    PCIDevice *pdev = PCI_DEVICE(s);
+    unsigned int i, j;
+
+    memory_region_transaction_begin();
+    for (i = 0; i < QUIVER_DEXT_BARS; i++) {
+        for (j = 0; j < s->bars[i].direct_count; j++) {
+            memory_region_set_enabled(&s->bars[i].direct[j], false);
+        }
+    }
+    /* What is below these traps, and finds nothing. */
+    if (msix_present(pdev)) {
+        memory_region_set_enabled(&pdev->msix_table_mmio, false);
+        memory_region_set_enabled(&pdev->msix_pba_mmio, false);
+    }
+    memory_region_transaction_commit();
 }

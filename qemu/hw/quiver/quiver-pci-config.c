@@ -60,7 +60,9 @@ uint32_t quiver_pci_config_read(PCIDevice *pdev, uint32_t addr, int len)
     uint32_t value = pci_default_read_config(pdev, addr, len);
     uint32_t live = gather(s->live, addr, len);
 
-    if (live) {
+    if (s->lost) {
+        value = quiver_pci_nothing(len);
+    } else if (live) {
         value = (value & ~live) | (host_read(s, addr, len) & live);
     }
     trace_quiver_pci_config_read(s->id, addr, len, value);
@@ -107,7 +109,9 @@ int quiver_pci_command_sync(QuiverPci *s)
     /* Decoding stays on: a BAR that does not answer hurts the host. */
     uint16_t command = PCI_COMMAND_MEMORY;
 
-    if (guest & PCI_COMMAND_MASTER && attached(s)) {
+    /* A reset clears the guest's, but only after its handlers have run. */
+    if (guest & PCI_COMMAND_MASTER && attached(s) &&
+        !resettable_is_in_reset(OBJECT(s))) {
         command |= PCI_COMMAND_MASTER;
     }
     return quiver_config_write(s->host, PCI_COMMAND, 2, command);
@@ -133,6 +137,9 @@ void quiver_pci_config_write(PCIDevice *pdev, uint32_t addr, uint32_t value,
     uint16_t before = pci_get_word(pdev->config + PCI_COMMAND);
 
     trace_quiver_pci_config_write(s->id, addr, len, value);
+    if (s->lost) {
+        return;
+    }
     pci_default_write_config(pdev, addr, value, len);
     if (covers_any(s->forward_w1c, addr, len)) {
         forward_w1c(s, addr, value, len);

@@ -6,8 +6,6 @@
 #include "qapi/error.h"
 #include "quiver-pci.h"
 
-#define DEVICES_MAX 64
-
 /* "VVVV:DDDD" or "VVVV:DDDD#N", N from 0. */
 static bool parse_ids(const char *name, unsigned int *vendor,
                       unsigned int *device, unsigned int *nth)
@@ -50,7 +48,7 @@ static bool find_by_ids(QuiverPci *s, const struct quiver_device_info *info,
 static bool find(QuiverPci *s, uint64_t *id, Error **errp)
 {
     g_autofree struct quiver_device_info *info =
-        g_new0(struct quiver_device_info, DEVICES_MAX);
+        g_new0(struct quiver_device_info, QUIVER_HOST_DEVICES_MAX);
     int count;
 
     if (!s->host_name) {
@@ -64,13 +62,13 @@ static bool find(QuiverPci *s, uint64_t *id, Error **errp)
         }
         return true;
     }
-    count = quiver_devices_list(info, DEVICES_MAX);
+    count = quiver_devices_list(info, QUIVER_HOST_DEVICES_MAX);
     if (count < 0) {
         error_setg_errno(errp, -count, "cannot list the host's devices");
         error_append_hint(errp, "Is the Quiver extension loaded and approved?\n");
         return false;
     }
-    return find_by_ids(s, info, MIN(count, DEVICES_MAX), id, errp);
+    return find_by_ids(s, info, MIN(count, QUIVER_HOST_DEVICES_MAX), id, errp);
 }
 
 static const char *open_failure(int error)
@@ -91,9 +89,8 @@ static const char *open_failure(int error)
     }
 }
 
-bool quiver_pci_host_open(QuiverPci *s, Error **errp)
+static bool find_and_open(QuiverPci *s, Error **errp)
 {
-    const struct quiver_dext_identity *identity;
     uint64_t id = 0;
     int error;
 
@@ -106,9 +103,20 @@ bool quiver_pci_host_open(QuiverPci *s, Error **errp)
                    open_failure(error));
         return false;
     }
-    identity = &quiver_device_info(s->host)->identity;
-    snprintf(s->id, sizeof(s->id), "%04x:%04x 0x%" PRIx64, identity->vendor,
-             identity->device, id);
+    return true;
+}
+
+bool quiver_pci_host_open(QuiverPci *s, Error **errp)
+{
+    const struct quiver_device_info *info;
+
+    s->host = quiver_pci_return_take_host();
+    if (!s->host && !find_and_open(s, errp)) {
+        return false;
+    }
+    info = quiver_device_info(s->host);
+    snprintf(s->id, sizeof(s->id), "%04x:%04x 0x%" PRIx64,
+             info->identity.vendor, info->identity.device, info->id);
     return true;
 }
 
@@ -127,16 +135,31 @@ static void *close_thread(void *opaque)
     return NULL;
 }
 
-void quiver_pci_host_close(QuiverPci *s)
+static void close_both(struct quiver_device *host, QuiverPciIrq *irq)
 {
     struct closing *closing = g_new(struct closing, 1);
     QemuThread thread;
 
-    *closing = (struct closing) { s->host, s->irq };
-    s->host = NULL;
-    s->irq = NULL;
+    *closing = (struct closing) { host, irq };
     qemu_thread_create(&thread, "quiver-close", close_thread, closing,
                        QEMU_THREAD_DETACHED);
+}
+
+void quiver_pci_host_close(QuiverPci *s)
+{
+    close_both(s->host, s->irq);
+    s->host = NULL;
+    s->irq = NULL;
+}
+
+void quiver_pci_host_discard(struct quiver_device *host)
+{
+    close_both(host, NULL);
+}
+
+uint64_t quiver_pci_nothing(unsigned int width)
+{
+    return MAKE_64BIT_MASK(0, 8 * width);
 }
 
 uint32_t quiver_pci_host_read(QuiverPci *s, uint32_t addr, uint32_t width)
@@ -144,7 +167,7 @@ uint32_t quiver_pci_host_read(QuiverPci *s, uint32_t addr, uint32_t width)
     uint32_t value;
 
     if (quiver_config_read(s->host, addr, width, &value)) {
-        return width == 4 ? UINT32_MAX : (1u << (8 * width)) - 1;
+        return quiver_pci_nothing(width);
     }
     return quiver_pci_mend_read(s, addr, width, value);
 }

@@ -101,7 +101,9 @@ static void configure(QuiverPci *s, uint32_t type, unsigned int count)
     qatomic_set(&s->irq->epoch, s->irq->epoch + 1);
     error = quiver_irq_configure(s->host, type, count, deliver, s->irq, &granted);
     trace_quiver_pci_irq_configure(s->id, type, count, granted, error);
-    if (error) {
+    /* Once a device: a guest turns them on as often as it likes. */
+    if (error && !s->warned_irq) {
+        s->warned_irq = true;
         warn_report("quiver-pci %s: the host gives no interrupts: %s", s->id,
                     strerror(-error));
     } else if (granted < count) {

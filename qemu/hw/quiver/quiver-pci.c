@@ -12,12 +12,16 @@
 #include "quiver-pci.h"
 #include "trace.h"
 
-int quiver_pci_host_reset(QuiverPci *s)
+int quiver_pci_host_reset(QuiverPci *s, uint32_t flags)
 {
+    bool keep = flags & QUIVER_DEXT_RESET_KEEP;
     int error = 0;
 
+    if (s->lost) {
+        return -ENODEV;
+    }
     if (!s->pristine) {
-        error = quiver_device_reset(s->host, 0, NULL);
+        error = quiver_device_reset(s->host, flags, NULL);
         quiver_pci_irq_forget(s);
     }
     if (error) {
@@ -27,9 +31,10 @@ int quiver_pci_host_reset(QuiverPci *s)
      * The guest can reach BARs again at once if it has them enabled. On a reset
      * of all of the device it has not: QEMU clears the command register next.
      */
-    s->pristine = resettable_is_in_reset(OBJECT(s)) ||
-                  !(pci_get_word(PCI_DEVICE(s)->config + PCI_COMMAND) &
-                    PCI_COMMAND_MEMORY);
+    s->pristine = !keep &&
+                  (resettable_is_in_reset(OBJECT(s)) ||
+                   !(pci_get_word(PCI_DEVICE(s)->config + PCI_COMMAND) &
+                     PCI_COMMAND_MEMORY));
     /* The device has forgotten its command register. */
     return quiver_pci_command_sync(s);
 }
@@ -41,13 +46,24 @@ int quiver_pci_attached(QuiverPci *s)
     return quiver_pci_command_sync(s);
 }
 
-/* System reset, reset of the bus above, FLR. */
+/*
+ * A driver that resets its device, by FLR or by the bus above, goes on with the
+ * mappings that it has. One that loses its power has none. A reset in which
+ * quiver-dma takes part is the machine's, and nobody goes on; all of them are in
+ * reset before the first one's handler runs.
+ */
+static bool is_by_its_driver(QuiverPci *s)
+{
+    return PCI_DEVICE(s)->enabled && !resettable_is_in_reset(OBJECT(s->dma));
+}
+
+/* System reset, reset of the bus above, FLR, power off. */
 static void quiver_pci_reset_hold(Object *obj, ResetType type)
 {
     QuiverPci *s = QUIVER_PCI(obj);
 
     if (s->record >= 0) {
-        quiver_dma_device_reset(s->dma, s->record);
+        quiver_dma_device_reset(s->dma, s->record, is_by_its_driver(s));
     }
 }
 
@@ -56,7 +72,7 @@ static void quiver_pci_exit(Notifier *notifier, void *data)
 {
     QuiverPci *s = container_of(notifier, QuiverPci, exit);
 
-    if (!s->pristine) {
+    if (!s->pristine && !s->lost) {
         quiver_device_reset(s->host, 0, NULL);
     }
 }
@@ -157,6 +173,7 @@ static void quiver_pci_realize(PCIDevice *pdev, Error **errp)
     int error;
 
     s->record = -1;
+    quiver_pci_return_take_options(s);
     if (!thunderbolt_valid(s, errp) || !quiver_pci_mend_init(s, errp) ||
         !find_dma(s, errp) || !quiver_pci_host_open(s, errp)) {
         return;
@@ -170,6 +187,9 @@ static void quiver_pci_realize(PCIDevice *pdev, Error **errp)
     error = quiver_pci_command_sync(s);
     if (error) {
         error_setg_errno(errp, -error, "cannot enable %s", s->id);
+        goto fail;
+    }
+    if (!quiver_pci_lost_init(s, errp)) {
         goto fail;
     }
     s->record = quiver_dma_add(s->dma, s, errp);
@@ -203,6 +223,7 @@ static void quiver_pci_finalize(Object *obj)
 {
     QuiverPci *s = QUIVER_PCI(obj);
 
+    qobject_unref(s->options);
     if (s->host) {
         quiver_pci_host_close(s);
     }

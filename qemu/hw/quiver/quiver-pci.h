@@ -8,6 +8,7 @@
 #define HW_QUIVER_PCI_H
 
 #include "qemu/notify.h"
+#include "qobject/qdict.h"
 #include "hw/pci/pci_device.h"
 #include "qom/object.h"
 #include "compat.h"
@@ -20,6 +21,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(QuiverPci, QUIVER_PCI)
 /* BARs are mapped in whole pages of this size, whatever this machine's is [H2]. */
 #define QUIVER_PAGE             16384
 #define QUIVER_BAR_DIRECT_MAX   3       /* a BAR with MSI-X table and PBA cut out */
+#define QUIVER_HOST_DEVICES_MAX 64      /* of the host's, those that are looked at */
 
 typedef struct QuiverPciBar {
     QuiverPci *device;
@@ -41,11 +43,11 @@ typedef struct QuiverPciMsix {
 } QuiverPciMsix;
 
 /*
- * What the interrupt thread sees: it may still be waiting for the BQL when the
+ * What libquiver's thread sees: it may still be waiting for the BQL when the
  * device has long been taken away.
  */
 typedef struct QuiverPciIrq {
-    QuiverPci *device;          /* NULL: gone */
+    QuiverPci *device;          /* NULL: gone, or lost */
     unsigned int epoch;         /* of the configuration */
 } QuiverPciIrq;
 
@@ -76,7 +78,13 @@ struct QuiverPci {
     char *tried_text;
     uint8_t thunderbolt;        /* generation of the link; 0: not known */
 
+    QDict *options;             /* by which it was added; NULL: not known */
+    bool typed;                 /* they are, as JSON's are */
+    uint64_t others[QUIVER_HOST_DEVICES_MAX];   /* there when it was lost */
+    unsigned int others_count;
+
     struct quiver_device *host;
+    bool lost;                  /* it is no longer ours; atomic, read anywhere */
     char id[32];                /* "VVVV:DDDD 0xID", for messages */
     int record;                 /* in dma; -1: none */
 
@@ -95,7 +103,7 @@ struct QuiverPci {
     uint8_t forward_w1c[PCIE_CONFIG_SPACE_SIZE];
 
     bool pristine;              /* nobody can have touched it since its reset */
-    bool warned_unattached;
+    bool warned_unattached, warned_irq;
     Notifier exit;
 };
 
@@ -105,8 +113,12 @@ struct QuiverPci {
 bool quiver_pci_host_open(QuiverPci *s, Error **errp);
 /* Closes it on a thread of its own, since closing waits for one that may want the BQL. */
 void quiver_pci_host_close(QuiverPci *s);
+/* The same for one that became no QuiverPci's. */
+void quiver_pci_host_discard(struct quiver_device *host);
 /* One config access of the real device, mended; all ones when it does not answer. */
 uint32_t quiver_pci_host_read(QuiverPci *s, uint32_t addr, uint32_t width);
+/* What a read of so many bytes gives where nobody answers. */
+uint64_t quiver_pci_nothing(unsigned int width);
 
 /* quiver-pci-mend.c */
 
@@ -125,6 +137,8 @@ bool quiver_pci_mend_absent_bar(QuiverPci *s, unsigned int bar, Error **errp);
 
 bool quiver_pci_bars_init(QuiverPci *s, Error **errp);
 void quiver_pci_bars_uninit(QuiverPci *s);
+/* The guest has no access to the device any more: it finds all ones. */
+void quiver_pci_bars_cut(QuiverPci *s);
 
 /* quiver-pci-caps.c */
 
@@ -152,13 +166,35 @@ void quiver_pci_irq_update(QuiverPci *s);
 /* The host's reset has turned interrupts off. */
 void quiver_pci_irq_forget(QuiverPci *s);
 
+/* quiver-pci-lost.c */
+
+/* From now on the device may be lost at any time. */
+bool quiver_pci_lost_init(QuiverPci *s, Error **errp);
+
+/* quiver-pci-return.c */
+
+/* Options of devices that are added from now on are remembered. */
+void quiver_pci_return_init(void);
+/* Takes those of a device that is being realized. */
+void quiver_pci_return_take_options(QuiverPci *s);
+/* The host's device if it is one that has come back and is open already; or NULL. */
+struct quiver_device *quiver_pci_return_take_host(void);
+/*
+ * Notes what else the host has: none of it is the device that was lost and comes
+ * back. Without the BQL, as it waits for the host.
+ */
+void quiver_pci_return_note_others(QuiverPci *s);
+/* Plugs the device again once it is back, if it can be known by then. */
+void quiver_pci_return_expect(QuiverPci *s, PCIDevice *port);
+
 /* quiver-pci.c, for quiver-dma; also under the record's lock */
 
 /*
- * Stops and resets the device and drops its mappings [D8]. With it, interrupts
- * are off and the guest's bus mastering waits for the next attach.
+ * Stops and resets the device; and drops its mappings [D8] unless flags has
+ * QUIVER_DEXT_RESET_KEEP. With it, interrupts are off; bus mastering waits for
+ * the next attach, or for the guest to turn it on again.
  */
-int quiver_pci_host_reset(QuiverPci *s);
+int quiver_pci_host_reset(QuiverPci *s, uint32_t flags);
 /* The device gets the bus mastering and the interrupts that the guest has on. */
 int quiver_pci_attached(QuiverPci *s);
 

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * quiver-pci: a device that goes without a word. It was unplugged, the Mac slept,
+ * the extension ended, or it did not survive a reset; libquiver's thread says so.
+ *
+ * What the guest can reach of it ends at once, under the BQL: memory, config
+ * space, interrupts, the record of quiver-dma. The main loop then takes it out
+ * of its slot as a card that is pulled: presence and link are gone, and the
+ * guest's driver is removed. In no slot, it stays where it is, dead.
+ */
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qemu/main-loop.h"
+#include "qemu/rcu.h"
+#include "qapi/error.h"
+#include "hw/pci/pci_bridge.h"
+#include "hw/pci/pci_bus.h"
+#include "hw/pci/pcie.h"
+#include "hw/pci/pcie_port.h"
+#include "quiver-pci.h"
+#include "trace.h"
+
+static const char *reason(enum quiver_dext_cause cause)
+{
+    switch (cause) {
+    case QUIVER_DEXT_CAUSE_NONE:
+        return "the extension has ended";
+    case QUIVER_DEXT_CAUSE_SLEEP:
+        return "the Mac sleeps";
+    case QUIVER_DEXT_CAUSE_UNPLUGGED:
+        return "it was unplugged";
+    case QUIVER_DEXT_CAUSE_SILENT:
+        return "it does not answer; reconnect its enclosure";
+    case QUIVER_DEXT_CAUSE_MASTERING:
+        return "its DMA cannot be stopped; reconnect its enclosure";
+    case QUIVER_DEXT_CAUSE_RESET:
+        return "macOS refuses to reset it; reconnect its enclosure";
+    default:
+        return "for a reason that this version does not know";
+    }
+}
+
+static bool is_alone(const QuiverPci *s, PCIBus *bus)
+{
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(bus->devices); i++) {
+        if (bus->devices[i] && bus->devices[i] != PCI_DEVICE(s)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The port that it can be taken out of: all functions of a card go at once. */
+static PCIDevice *slot_of(QuiverPci *s)
+{
+    PCIBus *bus = pci_get_bus(PCI_DEVICE(s));
+    PCIDevice *port = pci_bridge_get_device(bus);
+
+    if (!object_dynamic_cast(OBJECT(port), TYPE_PCIE_SLOT) || !is_alone(s, bus)) {
+        return NULL;
+    }
+    return pci_get_long(port->config + port->exp.exp_cap + PCI_EXP_SLTCAP) &
+           PCI_EXP_SLTCAP_HPC ? port : NULL;
+}
+
+static void take_out(void *opaque)
+{
+    QuiverPci *s = opaque;
+    DeviceState *dev = DEVICE(s);
+    PCIDevice *port = qdev_is_realized(dev) ? slot_of(s) : NULL;
+
+    trace_quiver_pci_take_out(s->id, port);
+    if (port) {
+        /* Who had asked for it to be taken out does not want it back. */
+        if (!dev->pending_deleted_event) {
+            quiver_pci_return_expect(s, port);
+        }
+        pcie_cap_slot_lose_device(port);
+    }
+    object_unref(OBJECT(s));
+}
+
+static void lost_locked(QuiverPci *s, enum quiver_dext_cause cause)
+{
+    trace_quiver_pci_lost(s->id, cause);
+    warn_report("quiver-pci %s is lost: %s", s->id, reason(cause));
+    qatomic_set(&s->lost, true);
+    quiver_pci_irq_detach(s);
+    quiver_pci_bars_cut(s);
+    quiver_dma_device_lost(s->dma, s->record);
+}
+
+/* Not a thread of QEMU's: as in quiver-pci-irq.c. */
+static void lost(void *opaque, enum quiver_dext_cause cause)
+{
+    QuiverPciIrq *irq = opaque;
+    QuiverPci *s;
+
+    rcu_register_thread();
+    bql_lock();
+    s = irq->device;
+    if (s) {
+        lost_locked(s, cause);
+        object_ref(OBJECT(s));
+    }
+    bql_unlock();
+    if (s) {
+        quiver_pci_return_note_others(s);
+        aio_bh_schedule_oneshot(qemu_get_aio_context(), take_out, s);
+    }
+    rcu_unregister_thread();
+}
+
+bool quiver_pci_lost_init(QuiverPci *s, Error **errp)
+{
+    int error = quiver_device_watch(s->host, lost, s->irq);
+
+    if (error) {
+        error_setg_errno(errp, -error, "cannot watch %s", s->id);
+    }
+    return !error;
+}
