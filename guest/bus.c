@@ -11,6 +11,31 @@
 
 #include "quiver.h"
 
+/*
+ * Whoever had the record before has lost its device: the host gives none twice. It may not be
+ * gone from the bus yet, or have gone while it was being attached, of which nobody told us.
+ * While its driver works, what that unmaps must not be mistaken for the other's.
+ */
+static bool take_record(struct quiver *quiver, unsigned int index, struct pci_dev *pdev)
+{
+	struct quiver_device *holder = quiver->devices[index];
+	struct pci_dev *before;
+
+	if (!holder)
+		return true;
+	before = pci_dev_get(holder->pdev);
+	if (device_trylock(&before->dev)) {
+		if (!holder->bound)
+			quiver_device_detach(holder);
+		device_unlock(&before->dev);
+	}
+	if (quiver->devices[index])
+		pci_err(pdev, "quiver: not served: the driver of %s, which had its record, is still at work\n",
+			pci_name(before));
+	pci_dev_put(before);
+	return !quiver->devices[index];
+}
+
 static struct quiver_device *find_or_attach(struct quiver *quiver, struct pci_dev *pdev)
 {
 	struct quiver_device *qdev = quiver_device_find(quiver, pdev);
@@ -19,7 +44,7 @@ static struct quiver_device *find_or_attach(struct quiver *quiver, struct pci_de
 	if (qdev)
 		return qdev;
 	index = quiver_device_record(quiver, pdev);
-	if (index < 0 || quiver->devices[index] ||
+	if (index < 0 || !take_record(quiver, index, pdev) ||
 	    quiver_device_attach(quiver, pdev, index))
 		return NULL;
 	return quiver->devices[index];
@@ -83,7 +108,10 @@ static void on_not_bound(struct quiver *quiver, struct pci_dev *pdev)
 	unbind(qdev);
 }
 
-/* All that a driver does is over: nothing of it stays in the device or mapped. */
+/*
+ * All that a driver does is over: nothing of it stays in the device or mapped. One that was
+ * pulled is detached.
+ */
 static void on_unbound(struct quiver *quiver, struct pci_dev *pdev)
 {
 	struct quiver_device *qdev = quiver_device_find(quiver, pdev);

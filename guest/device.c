@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Passed-through functions: from a record of quiver-dma to a struct pci_dev with our ops. */
+#include <linux/pm_runtime.h>
 #include <linux/slab.h>
 
 #include "quirks/quirk.h"
@@ -189,6 +190,8 @@ static void tell_detach(struct quiver_device *qdev)
 
 	quiver_idle_stop(qdev);
 	leave_peers(qdev);
+	/* Nothing is sent for it from here on, not even by a driver that is late. */
+	WRITE_ONCE(qdev->dead, true);
 	writel(QUIVER_CONTROL_DETACHED, &qdev->regs->control);
 	used = quiver_space_forget(&qdev->space);
 	if (used)
@@ -214,6 +217,18 @@ static int init_device(struct quiver_device *qdev)
 	ratelimit_set_flags(&qdev->ratelimit, RATELIMIT_MSG_ON_RELEASE);
 	quiver_report_init(qdev);
 	return quiver_space_init(&qdev->space, &config);
+}
+
+/*
+ * Kernel 7.3 (and not 6.12) lets a port sleep whose device was pulled, and expects to be woken
+ * by a PME, which a virtual port does not send: the device that comes back would not be seen.
+ */
+static void keep_port_awake(struct pci_dev *pdev)
+{
+	struct pci_dev *port = pci_upstream_bridge(pdev);
+
+	if (port)
+		pm_runtime_forbid(&port->dev);
 }
 
 int quiver_device_attach(struct quiver *quiver, struct pci_dev *pdev, unsigned int index)
@@ -246,6 +261,7 @@ int quiver_device_attach(struct quiver *quiver, struct pci_dev *pdev, unsigned i
 	quiver->devices[index] = qdev;
 	join_attached(qdev);
 	quiver_quirks_attached(pdev, qdev->link_tb5);
+	keep_port_awake(pdev);
 	pci_info(pdev, "quiver: attached as device %u\n", index);
 	return 0;
 
@@ -260,8 +276,15 @@ free:
 	return error;
 }
 
+/* By the time that it is detached, its record may be another's. */
+static bool is_lost(struct quiver_device *qdev)
+{
+	return quiver_device_record(qdev->quiver, qdev->pdev) != qdev->index;
+}
+
 void quiver_device_detach(struct quiver_device *qdev)
 {
+	pci_info(qdev->pdev, "quiver: detached%s\n", is_lost(qdev) ? ": the host lost it" : "");
 	qdev->quiver->devices[qdev->index] = NULL;
 	leave_attached(qdev);
 	quiver_debugfs_remove_device(qdev);
@@ -278,6 +301,10 @@ int quiver_device_renew(struct quiver_device *qdev)
 {
 	int error;
 
+	if (is_lost(qdev)) {
+		quiver_device_detach(qdev);
+		return -ENODEV;
+	}
 	tell_detach(qdev);
 	error = tell_attach(qdev);
 	if (error) {

@@ -367,15 +367,14 @@ static u64 get_required_mask(struct device *dev)
 	return DMA_BIT_MASK(33);
 }
 
+/* Never 0, by which drivers divide. */
 static size_t max_mapping_size(struct device *dev)
 {
 	struct quiver *quiver = quiver_device_of(dev)->quiver;
-	struct quiver_budget_page __iomem *budget;
 
 	if (!quiver->status || READ_ONCE(quiver->failed))
 		return SIZE_MAX;
-	budget = &quiver->status->budget;
-	return readq(&budget->bytes_limit) - readq(&budget->bytes_reserve);
+	return max_t(u64, quiver_queue_bytes_most(quiver), PAGE_SIZE);
 }
 
 /* A full batch in the worst case, a window for each 4 KiB: more takes another exit. */

@@ -8,6 +8,9 @@
  * refuse_maps	write N: from the Nth batch with map entries on, these are not sent, and
  *		answered as if the host could not; until 0 is written. Reads 1 when it
  *		has come to that, and more before
+ * nonsense	write KIND: the host's answer to the next map entry is made to be an address
+ *		amid a granule (1), the last granule there is (2), a status that there is not
+ *		(3), or none (4). Reads 0 when that was done
  * release_live	write 1: all live windows are released at the host while the
  *		driver and its device go on with them [D8]
  */
@@ -23,6 +26,16 @@
 struct quiver_faults {
 	atomic_t skip;			/* map entries from now on; 0: none */
 	atomic_t refuse;		/* batches from now on; 1: from this one on; 0: none */
+	atomic_t nonsense;		/* enum nonsense */
+};
+
+enum nonsense {
+	NONSENSE_NONE,
+	NONSENSE_AMID,
+	NONSENSE_LAST,
+	NONSENSE_STATUS,
+	NONSENSE_NO_ANSWER,
+	NONSENSES
 };
 
 /* The place of the entry to leave out, or count. */
@@ -104,6 +117,45 @@ static void send_without(struct quiver_queue *queue, size_t count, size_t first,
 	put_back(queue->batch, sent, count, status, nowhere);
 }
 
+static void garble(struct quiver_dma_entry *entry, enum nonsense kind, u64 granule)
+{
+	switch (kind) {
+	case NONSENSE_AMID:
+		entry->iova = cpu_to_le64(le64_to_cpu(entry->iova) + granule / 2);
+		break;
+	case NONSENSE_LAST:
+		entry->iova = cpu_to_le64(-granule);
+		break;
+	case NONSENSE_STATUS:
+		entry->status = cpu_to_le32(U32_MAX);
+		break;
+	case NONSENSE_NO_ANSWER:
+		entry->status = cpu_to_le32(QUIVER_S_PENDING);
+		break;
+	default:
+		break;
+	}
+}
+
+/* After the host has answered. */
+static void answer_nonsense(struct quiver_device *qdev, struct quiver_dma_entry *batch,
+			    size_t count)
+{
+	size_t i;
+	int kind;
+
+	for (i = 0; i < count; i++)
+		if (batch[i].op == QUIVER_OP_MAP)
+			break;
+	if (i == count)
+		return;
+	kind = atomic_xchg(&qdev->faults->nonsense, NONSENSE_NONE);
+	if (!kind)
+		return;
+	garble(&batch[i], kind, 1ull << qdev->quiver->granule_shift);
+	pci_warn(qdev->pdev, "quiver: fault injected: nonsense %d\n", kind);
+}
+
 void quiver_faults_ring(struct quiver_device *qdev, struct quiver_queue *queue, size_t count)
 {
 	size_t at = find_victim(qdev->faults, queue->batch, count);
@@ -118,6 +170,7 @@ void quiver_faults_ring(struct quiver_device *qdev, struct quiver_queue *queue, 
 	} else {
 		quiver_queue_send(queue, count);
 	}
+	answer_nonsense(qdev, queue->batch, count);
 }
 
 /* The next live window from bucket *at of the index on, after this one. */
@@ -191,6 +244,25 @@ static int refuse_maps_get(void *data, u64 *value)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(refuse_maps_fops, refuse_maps_get, refuse_maps_set, "%llu\n");
 
+static int nonsense_set(void *data, u64 value)
+{
+	struct quiver_device *qdev = data;
+
+	if (value >= NONSENSES)
+		return -EINVAL;
+	atomic_set(&qdev->faults->nonsense, value);
+	return 0;
+}
+
+static int nonsense_get(void *data, u64 *value)
+{
+	struct quiver_device *qdev = data;
+
+	*value = atomic_read(&qdev->faults->nonsense);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(nonsense_fops, nonsense_get, nonsense_set, "%llu\n");
+
 int quiver_faults_add(struct quiver_device *qdev)
 {
 	qdev->faults = kzalloc(sizeof(*qdev->faults), GFP_KERNEL);
@@ -198,6 +270,7 @@ int quiver_faults_add(struct quiver_device *qdev)
 		return -ENOMEM;
 	debugfs_create_file("skip_map", 0200, qdev->debugfs, qdev, &skip_map_fops);
 	debugfs_create_file("refuse_maps", 0600, qdev->debugfs, qdev, &refuse_maps_fops);
+	debugfs_create_file("nonsense", 0600, qdev->debugfs, qdev, &nonsense_fops);
 	debugfs_create_file("release_live", 0200, qdev->debugfs, qdev, &release_live_fops);
 	return 0;
 }

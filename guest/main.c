@@ -205,6 +205,18 @@ static void remove(struct pci_dev *pdev)
 	kfree(quiver);
 }
 
+/*
+ * The kernel ends, perhaps for another one that it starts itself, without a reset of the machine.
+ * A driver that runs ahead of quiver.ko there must not find its device attached.
+ */
+static void shutdown(struct pci_dev *pdev)
+{
+	struct quiver *quiver = pci_get_drvdata(pdev);
+
+	WRITE_ONCE(quiver->failed, true);
+	writel(0, &quiver->regs->status);
+}
+
 static const struct pci_device_id ids[] = {
 	{ PCI_DEVICE(QUIVER_PCI_VENDOR, QUIVER_PCI_DEVICE) },
 	{ }
@@ -220,6 +232,7 @@ static struct pci_driver driver = {
 	.id_table = ids,
 	.probe = probe,
 	.remove = remove,
+	.shutdown = shutdown,
 	.driver.suppress_bind_attrs = true,
 };
 

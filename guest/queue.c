@@ -59,16 +59,19 @@ static void answer_alone(struct quiver_dma_entry *entries, size_t count)
 						QUIVER_S_OK : QUIVER_S_GONE);
 }
 
+#define DROPPED	"the host dropped this device"
+#define CUT_OFF	"the host does not answer"
+
 /*
  * Some drivers retry a map that fails for as long as the device seems to be
  * there. This one is not.
  */
-static void note_dead(struct quiver_device *qdev)
+static void note_dead(struct quiver_device *qdev, const char *why)
 {
 	if (xchg(&qdev->dead, true))
 		return;
 	WRITE_ONCE(qdev->pdev->error_state, pci_channel_io_perm_failure);
-	pci_err(qdev->pdev, "quiver: the host dropped this device; its DMA has ended\n");
+	pci_err(qdev->pdev, "quiver: %s; its DMA has ended\n", why);
 }
 
 static void note_failed(struct quiver *quiver)
@@ -77,21 +80,42 @@ static void note_failed(struct quiver *quiver)
 		dev_err(&quiver->pdev->dev, "no answer from the host; all DMA has ended\n");
 }
 
-static void check_answers(struct quiver_device *qdev, const struct quiver_dma_entry *entries,
+/* Whether a map gives a range that an unmap could name, without the address that is an error. */
+static bool is_answer(const struct quiver *quiver, const struct quiver_dma_entry *entry)
+{
+	struct quiver_range iova = { le64_to_cpu(entry->iova), le64_to_cpu(entry->length) };
+
+	return entry->op != QUIVER_OP_MAP ||
+	       (quiver_range_valid(iova.start, iova.length) &&
+		quiver_range_last(iova) != DMA_MAPPING_ERROR &&
+		quiver_range_aligned(iova, quiver->granule_shift));
+}
+
+/*
+ * An address that makes no sense is given to nobody, and what the host has mapped there can only be
+ * dropped with all else: with the device.
+ */
+static void check_answers(struct quiver_device *qdev, struct quiver_dma_entry *entries,
 			  size_t count)
 {
 	size_t i;
 
 	for (i = 0; i < count; i++) {
 		switch (le32_to_cpu(entries[i].status)) {
+		case QUIVER_S_OK:
+			if (is_answer(qdev->quiver, &entries[i]))
+				break;
+			entries[i].status = cpu_to_le32(QUIVER_S_GONE);
+			note_dead(qdev, "the host's answer makes no sense");
+			break;
 		case QUIVER_S_NODEV:
 		case QUIVER_S_GONE:
-			note_dead(qdev);
-			return;
+			note_dead(qdev, DROPPED);
+			break;
 		case QUIVER_S_PENDING:
 			note_failed(qdev->quiver);
-			note_dead(qdev);
-			return;
+			note_dead(qdev, CUT_OFF);
+			break;
 		}
 	}
 }
@@ -102,13 +126,26 @@ static void queue_ring(void *context, size_t count)
 	struct quiver_queue *queue = this_queue(qdev->quiver);
 
 	if (READ_ONCE(qdev->quiver->failed))
-		note_dead(qdev);
+		note_dead(qdev, CUT_OFF);
 	if (READ_ONCE(qdev->dead)) {
 		answer_alone(queue->batch, count);
 		return;
 	}
 	quiver_faults_ring(qdev, queue, count);
 	check_answers(qdev, queue->batch, count);
+}
+
+/* By the host's word, which need not make sense. */
+static u64 beyond(u64 limit, u64 reserve)
+{
+	return limit > reserve ? limit - reserve : 0;
+}
+
+u64 quiver_queue_bytes_most(const struct quiver *quiver)
+{
+	struct quiver_budget_page __iomem *budget = &quiver->status->budget;
+
+	return beyond(readq(&budget->bytes_limit), readq(&budget->bytes_reserve));
 }
 
 static void queue_room(void *context, struct quiver_room *room, struct quiver_room *most)
@@ -120,8 +157,9 @@ static void queue_room(void *context, struct quiver_room *room, struct quiver_ro
 	counters = &qdev->quiver->status->device[qdev->index];
 	room->bytes = readq(&counters->bytes_room);
 	room->mappings = readq(&counters->mappings_room);
-	most->bytes = readq(&budget->bytes_limit) - readq(&budget->bytes_reserve);
-	most->mappings = readq(&budget->mappings_limit) - readq(&budget->mappings_reserve);
+	most->bytes = quiver_queue_bytes_most(qdev->quiver);
+	most->mappings = beyond(readq(&budget->mappings_limit),
+				readq(&budget->mappings_reserve));
 }
 
 static bool queue_relieve(void *context)

@@ -50,7 +50,7 @@ struct quiver {
 	unsigned int device_count;
 	struct quiver_queue *queues;
 	unsigned int queue_count;
-	bool failed;			/* stopped answering; does not recover */
+	bool failed;			/* stopped answering, or shut down; does not recover */
 	struct notifier_block bus_notifier;
 	struct mutex lock;		/* devices[] */
 	struct quiver_device *devices[QUIVER_MAX_DEVICES];
@@ -102,7 +102,7 @@ struct quiver_device {
 	u32 generation;
 	bool link_tb5;			/* says the host */
 	bool bound;			/* holds a reference on this module */
-	bool dead;			/* the host dropped all mappings by itself */
+	bool dead;			/* has no mappings at the host, and gets none */
 	const struct dma_map_ops ops;
 	const struct dma_map_ops *saved_ops;
 	struct quiver_space space;
@@ -128,6 +128,9 @@ bool quiver_param_strict(void);
 int quiver_queues_setup(struct quiver *quiver);
 void quiver_queues_teardown(struct quiver *quiver);
 
+/* What the host would map at most for one device. There must be a status page. */
+u64 quiver_queue_bytes_most(const struct quiver *quiver);
+
 /* Its context is a struct quiver_device. */
 const struct quiver_transport *quiver_queue_transport(const struct quiver *quiver);
 
@@ -151,7 +154,7 @@ struct quiver_device *quiver_device_find(struct quiver *quiver, struct pci_dev *
 int quiver_device_attach(struct quiver *quiver, struct pci_dev *pdev, unsigned int index);
 /* Stops and resets the device [D8]; its mappings are gone. Frees qdev. */
 void quiver_device_detach(struct quiver_device *qdev);
-/* Stops and resets the device and attaches it again. On an error it is detached. */
+/* Stops and resets the device and attaches it again. If that fails, or it was lost: detached. */
 int quiver_device_renew(struct quiver_device *qdev);
 /* Whether our ops can take effect; says why not. */
 bool quiver_device_suitable(struct pci_dev *pdev);

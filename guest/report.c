@@ -18,13 +18,13 @@ const char *const quiver_failure_names[QUIVER_FAILURES] = {
 	[QUIVER_FAILURE_HOST] = "host",
 };
 
+/* But for GONE, which opens no episode. */
 static const char *const explanations[QUIVER_FAILURES] = {
 	[QUIVER_FAILURE_BYTES] = "the host can map no more memory",
 	[QUIVER_FAILURE_MAPPINGS] = "the host has no more mappings",
 	[QUIVER_FAILURE_MEMORY] = "out of memory",
 	[QUIVER_FAILURE_MASK] = "the host's address is beyond the device's reach",
 	[QUIVER_FAILURE_ADDRESS] = "not system memory, and peer-to-peer DMA is not available",
-	[QUIVER_FAILURE_GONE] = "the device is gone",
 	[QUIVER_FAILURE_INVALID] = "not a range of memory",
 	[QUIVER_FAILURE_HOST] = "the host could not map it",
 };
@@ -118,6 +118,9 @@ void quiver_report_failure(struct quiver_device *qdev, int error, size_t size)
 	struct quiver_episode *episode = &qdev->episode;
 
 	atomic64_inc(&qdev->failures[failure]);
+	/* Its end has been logged, and each map fails from then on. */
+	if (failure == QUIVER_FAILURE_GONE)
+		return;
 	WRITE_ONCE(episode->last, jiffies);
 	if (READ_ONCE(episode->open) || xchg(&episode->open, true))
 		return;

@@ -25,6 +25,7 @@ VM_APPEND=()			# more words for the guest's command line
 VM_OPTIONS=()			# more options of quiver run
 VM_DIR=
 VM_PID=
+VM_TMP=
 VM_TICK=
 
 # --- what a guest needs -------------------------------------------------------------------------
@@ -166,10 +167,16 @@ vm_prepare() {
 	vm_drivers
 	vm_initrd "$kind"
 	vm_reserve
+	vm_next_kernel
 	unlock
 }
 
 # --- a run --------------------------------------------------------------------------------------
+
+# A guest that starts another kernel reads it, and its RAM disk, from its third and fourth disk.
+vm_next_kernel() {
+	[[ $VM_SCENARIO != kexec ]] || VM_OPTIONS+=(--disk "$VM_KERNEL/vmlinuz,ro" --disk "$VM_INITRD,ro")
+}
 
 # Memory for the guest, and a block of it for the traces' or the sequence's layout. No page of it is the
 # machine's before it is used.
@@ -214,9 +221,16 @@ vm_start() {
 		"${command[@]}" --console
 		return
 	fi
-	"${command[@]}" --json --serial "$VM_DIR/serial.log" </dev/null \
+	VM_TMP=$(mktemp -d)
+	cleanup_on_exit "$VM_TMP"
+	TMPDIR=$VM_TMP "${command[@]}" --json --serial "$VM_DIR/serial.log" </dev/null \
 		>"$VM_DIR/result.json" 2>"$VM_DIR/host.log" &
 	VM_PID=$!
+}
+
+# vm_mac WORD...: a word to the simulated Mac of the run, by simmacctl
+vm_mac() {
+	"$QUIVER_BUILD/host/simmac/daemon/simmacctl" --socket "$(echo "$VM_TMP"/quiver-*/socket)" "$@"
 }
 
 # The guest's lines so far, without time stamps
@@ -242,11 +256,23 @@ print("" if value is None else value)
 ' "$VM_DIR/result.json" "$1"
 }
 
-# A guest that panics would boot again and again: once is allowed, and only to those that ask for it.
+# Lines of the console that match
+vm_count() { # REGULAR-EXPRESSION
+	if [[ -e $VM_DIR/serial.log ]]; then
+		grep -acE -- "$1" "$VM_DIR/serial.log" || true
+	else
+		echo 0
+	fi
+}
+
+# More often than it has said that it would. A panic has two such lines, the second at its end.
+vm_panicked() {
+	(($(vm_count '\] Kernel panic - not syncing') > $(vm_count 'QUIVER: panicking=1')))
+}
+
+# A guest that panics would boot again and again: that is allowed only to those that ask for it.
 vm_lost() {
-	[[ -e $VM_DIR/serial.log ]] || return 1
-	grep -aqE 'Kernel panic - not syncing' "$VM_DIR/serial.log" ||
-		(($(grep -ac 'QUIVER: boot ' "$VM_DIR/serial.log") > 1 + $(grep -ac 'QUIVER: rebooting=1' "$VM_DIR/serial.log")))
+	vm_panicked || (($(vm_count 'QUIVER: boot ') > 1 + $(vm_count 'QUIVER: rebooting=1')))
 }
 
 vm_running() {
@@ -285,10 +311,10 @@ vm_failure() {
 	verdict=$(vm_panic)
 	if [[ -n $verdict ]]; then
 		echo "$verdict"
-	elif grep -aqE 'Kernel panic - not syncing' "$VM_DIR/serial.log" 2>/dev/null; then
+	elif vm_panicked; then
 		echo "the guest panicked: $(grep -am1 -E "Kernel panic|Unable to handle|Internal error" "$VM_DIR/serial.log" | tr -d '\r')"
 	else
-		verdict=$(vm_lines | grep '^verdict=' | tail -n 1)
+		verdict=$(vm_lines | { grep '^verdict=' || true; } | tail -n 1)
 		case $verdict in
 		verdict=pass) vm_host_failure ;;
 		verdict=fail*) echo "in the guest: ${verdict#*reason=}" ;;

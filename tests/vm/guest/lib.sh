@@ -42,11 +42,16 @@ allow() {
 	echo "$1" >>/run/allowed
 }
 
-# bad_log: the first line that the kernel should not have logged since the last call
-bad_log() {
+# take_log: what the kernel has logged since the last call, to /run/log
+take_log() {
 	[ -e /run/allowed ] || allow 'QUIVER: '
 	dmesg -c >/run/log
 	cat /run/log >>/run/log.all
+}
+
+# bad_log: the first line that the kernel should not have logged since the last call
+bad_log() {
+	take_log
 	grep -vF -f /run/allowed /run/log | grep -m1 -E "$BAD" || true
 }
 
@@ -223,6 +228,40 @@ unload_quiver() {
 	[ ! -d /sys/module/quiver ] || fail "quiver did not unload"
 }
 
+# function_of_id VENDOR:DEVICE
+function_of_id() {
+	local dev
+
+	for dev in /sys/bus/pci/devices/*; do
+		[ "$(cat "$dev/vendor"):$(cat "$dev/device")" != "$1" ] || {
+			echo "${dev##*/}"
+			return
+		}
+	done
+	fail "there is no $1"
+}
+
+# rescan: for devices that were removed
+rescan() {
+	echo 1 >/sys/bus/pci/rescan
+}
+
+# wait_until SECONDS WHAT COMMAND...: until it succeeds
+wait_until() {
+	local seconds=$1 what=$2 i=0
+
+	shift 2
+	until "$@"; do
+		i=$((i + 1))
+		[ $i -lt $((seconds * 10)) ] || fail "$what: not within $seconds s"
+		sleep 0.1
+	done
+}
+
+is_gone() { # FUNCTION
+	[ ! -e "/sys/bus/pci/devices/$1" ]
+}
+
 # --- more than one boot -------------------------------------------------------------------------
 
 # has_file DISK NAME: whether an earlier boot left it on the disk's file system, if there is one. With the
@@ -247,8 +286,7 @@ reboot_guest() {
 # expect_bad_log TEXT: it is in the kernel's log since the last check, and nothing else there counts
 expect_bad_log() {
 	sleep 0.2
-	dmesg -c >/run/log
-	cat /run/log >>/run/log.all
+	take_log
 	grep -qF -- "$1" /run/log || fail "the kernel log does not say '$1'"
 }
 
@@ -259,4 +297,30 @@ expect_log() {
 	expect_bad_log "$1"
 	line=$(grep -vF -- "$1" /run/log | grep -vF -f /run/allowed | grep -m1 -E "$BAD" || true)
 	[ -z "$line" ] || fail "kernel log, besides '$1': $line"
+}
+
+# What a kernel says whose disk was taken away at work, of that disk
+LOSS='I/O error|EXT4-fs (error|warning)|nvme.*(timeout|[Aa]bort|controller is down)'
+
+# A driver says this of its own device, once.
+LOSS_LINES=6
+
+# Linux' own (6.12): its hot plug driver takes two locks in both orders. Lockdep has nothing more to say after it.
+known_of_pciehp() {
+	! dmesg | grep -q 'irq/.*-pciehp/.* is trying to acquire lock' ||
+		echo '|possible circular locking dependency detected|[Cc]all trace'
+}
+
+# expect_loss: since the last check only a disk was lost, and quiver has said little about it
+expect_loss() {
+	local line count known
+
+	sleep 0.2
+	known=$(known_of_pciehp)
+	take_log
+	line=$(grep -vF -f /run/allowed /run/log | grep -E "$BAD" | grep -m1 -vE "$LOSS$known" || true)
+	[ -z "$line" ] || fail "kernel log, besides a lost disk: $line"
+	count=$(grep -c 'quiver' /run/log || true)
+	[ "$count" -le $LOSS_LINES ] || fail "quiver wrote $count lines: $(grep quiver /run/log | tail -n 1)"
+	put "loss=logged lines=$(wc -l </run/log) of_quiver=$count"
 }
