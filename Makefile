@@ -19,7 +19,7 @@ help:
 	@echo 'make run ARGS=--shell   the same, and leave a shell in the guest'
 	@echo 'make test           build everything and run every test; ARGS=--long: also those that repeat most of others'
 	@echo 'make soak           10,000 loads of traces in one fragmenting address space: minutes to an hour'
-	@echo 'make fuzz           fuzz the window planner; for how long: ARGS=SECONDS'
+	@echo 'make fuzz           all fuzzers, a minute each; ARGS="[--seconds N] [NAME...]" (docs/fuzzing.rst)'
 	@echo 'make check          static checks: scripts, spelling, licences'
 	@echo 'make build          what "make run" needs: host side, QEMU, one kernel, guest module, images'
 	@echo 'make all            what "make test" needs: the same for all kernels'
@@ -67,8 +67,8 @@ test: all
 soak: host
 	@tests/soak $(ARGS)
 
-fuzz: host
-	@tests/fuzz/planner $(ARGS)
+fuzz: qemu
+	@tests/fuzz/run $(ARGS)
 
 check: setup
 	@scripts/check
