@@ -12,13 +12,15 @@ LANES := 6.1 6.12 newest debug
 NVIDIA_LANES := 6.1 6.12
 ARGS ?=
 
-.PHONY: help setup host qemu kernels guest image build all run test soak fuzz check mac refresh clean clean-cache
+.PHONY: help setup host qemu kernels guest image build all run test soak soak-traces soak-matrix fuzz check mac refresh clean clean-cache
 
 help:
 	@echo 'make run            install what is missing, build, boot a VM with passed-through devices'
 	@echo 'make run ARGS=--shell   the same, and leave a shell in the guest'
 	@echo 'make test           build everything and run every test; ARGS=--long: also those that repeat most of others'
-	@echo 'make soak           10,000 loads of traces in one fragmenting address space: minutes to an hour'
+	@echo 'make soak           both of these; each can be had alone, with ARGS'
+	@echo 'make soak-traces    10,000 loads of traces in one fragmenting address space: minutes to an hour'
+	@echo 'make soak-matrix    kill 200 virtual machines and 1,000 clients at random moments: an hour'
 	@echo 'make fuzz           all fuzzers, a minute each; ARGS="[--seconds N] [NAME...]" (docs/fuzzing.rst)'
 	@echo 'make check          static checks: scripts, spelling, licences'
 	@echo 'make build          what "make run" needs: host side, QEMU, one kernel, guest module, images'
@@ -64,8 +66,13 @@ run: build
 test: all
 	@tests/run $(ARGS)
 
-soak: host
+soak: soak-traces soak-matrix
+
+soak-traces: host
 	@tests/soak $(ARGS)
+
+soak-matrix: build
+	@tests/matrix/run --long $(ARGS)
 
 fuzz: qemu
 	@tests/fuzz/run $(ARGS)
