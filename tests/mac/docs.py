@@ -129,6 +129,16 @@ def tests_exist():
 
 
 @test
+def safety_is_tested():
+    """the tests that docs/safety.rst names are there"""
+    names = test_names()
+    table = text("docs", "safety.rst").split("list-table::")[1].split("\nLimits\n")[0]
+    found = re.findall(r"``((?:host|asan|tsan|vm|cli|fuzz)-[^`]*|matrix|qtest)``", table)
+    true(len(found) > 40, f"only {found}")
+    equal(sorted(set(found) - names), [], "tests that do not exist")
+
+
+@test
 def packages():
     """the packages that it wants installed are those that scripts/mac looks for"""
     wanted = re.search(r'^BREW="(.*?)"', text("scripts", "mac"), re.M | re.S)[1].split()
