@@ -21,6 +21,12 @@ static inline uint64_t quiver_window_granules(const struct quiver_space *space,
 	return window->by_gpa.range.length >> space->config.granule_shift;
 }
 
+/* Whether granules [first, last] are all that there are: such a range would have no length. */
+static inline bool quiver_is_all(const struct quiver_space *space, uint64_t first, uint64_t last)
+{
+	return !first && last == UINT64_MAX >> space->config.granule_shift;
+}
+
 /*
  * Whether the host has no room, or (it does not say so: -EIO) no hole of that size among its
  * bus addresses [D11]. Releasing something may help.

@@ -65,7 +65,8 @@ void quiver_plan_normalise(struct quiver_op *op)
 	for (size_t i = 1; i < plan->count; i++) {
 		struct quiver_piece *piece = &plan->piece[last];
 
-		if (plan->piece[i].first > piece->last)
+		if (plan->piece[i].first > piece->last ||
+		    quiver_is_all(op->space, piece->first, plan->piece[i].last))
 			plan->piece[++last] = plan->piece[i];
 		else if (plan->piece[i].last > piece->last)
 			piece->last = plan->piece[i].last;

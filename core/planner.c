@@ -295,7 +295,7 @@ static void make_window(struct quiver_op *op, struct quiver_piece *run, size_t f
 static bool joins(const struct quiver_op *op, const struct quiver_piece *run,
 		  const struct quiver_piece *piece, const struct prices *prices)
 {
-	if (op->exact)
+	if (op->exact || quiver_is_all(op->space, run->first, piece->last))
 		return false;
 	return piece->first - run->last - 1 <= prices->gap;
 }
