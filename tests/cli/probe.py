@@ -522,7 +522,7 @@ def killed_in_the_midst():
                                (5, "IODMACommand::PrepareForDMA", None), (6, None, "hangs"),
                                (7, "IOPCIDevice::Reset", None)):
         if call:
-            mac.control("delay", call, "20000")
+            mac.control("delay", call, "1000000")   # long enough to be seen on a busy machine
         probe = mac.start("--stage", str(stage), fault=fault)
         mac.says(stage, "started")
         if fault:
