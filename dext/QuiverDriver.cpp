@@ -336,7 +336,8 @@ void QuiverDriver::Release(QuiverUserClient *client)
 	if (find_client(ivars, client, &place))
 		ivars->clients[place] = NULL;
 	if (ivars->dext && quiver_dext_owned_by(ivars->dext, client)) {
-		quiver_dext_release(ivars->dext, client);
+		if (quiver_dext_release(ivars->dext, client, ivars->pending))
+			quiver_platform_wake(ivars);
 		quiver_platform_set_wake(ivars, NULL, NULL);
 		quiver_platform_release_page(ivars);
 		ivars->claimant = NULL;

@@ -89,9 +89,13 @@ int quiver_device_open(uint64_t id, struct quiver_device **out)
 	if (!device)
 		return -ENOMEM;
 	device->info.id = id;
-	error = service_open(id, &device->connect);
+	/* First: what macOS says from now on counts, whenever the device is watched. */
+	error = quiver_host_power_hold();
 	if (error)
 		goto fail_free;
+	error = service_open(id, &device->connect);
+	if (error)
+		goto fail_release;
 	error = claim(device);
 	if (error)
 		goto fail_close;
@@ -104,6 +108,8 @@ int quiver_device_open(uint64_t id, struct quiver_device **out)
 
 fail_close:
 	IOServiceClose(device->connect);
+fail_release:
+	quiver_host_power_release();
 fail_free:
 	free(device);
 	return error;
@@ -113,6 +119,7 @@ void quiver_device_close(struct quiver_device *device)
 {
 	if (!device)
 		return;
+	quiver_host_power_forget(device);
 	/* Closing is what makes the dext stop and reset the device, whatever else fails [D8]. */
 	quiver_host_irq_destroy(device);
 	quiver_host_watch_destroy(device);
@@ -120,6 +127,7 @@ void quiver_device_close(struct quiver_device *device)
 	IOServiceClose(device->connect);
 	pthread_mutex_destroy(&device->dma.lock);
 	free(device);
+	quiver_host_power_release();
 }
 
 const struct quiver_device_info *quiver_device_info(const struct quiver_device *device)

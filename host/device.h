@@ -3,7 +3,8 @@
  * An open device, and what the files of libquiver share.
  *
  * Locks: dma.lock, bars.lock, irq.lock and watch.lock are leaves, never held
- * together. No handler runs under any of them, nor under irq.configure_lock.
+ * together; that of power.c is taken after irq.configure_lock and before those.
+ * No handler runs under any of them.
  */
 #ifndef QUIVER_HOST_DEVICE_H
 #define QUIVER_HOST_DEVICE_H
@@ -53,6 +54,7 @@ struct quiver_watch {
 	pthread_mutex_t lock;		/* of the rest */
 	quiver_lost_handler handler;	/* NULL: nobody is to be told, or not any more */
 	void *context;
+	bool telling;			/* it is being called */
 };
 
 struct quiver_device {
@@ -62,7 +64,29 @@ struct quiver_device {
 	struct quiver_bar_maps bars;
 	struct quiver_irq_pump irq;
 	struct quiver_watch watch;
+	struct quiver_device *next_watched;	/* under power.c's lock, as the next */
+	bool has_thread;			/* that tells */
 };
+
+/* What a thread waits for at the most before it has a look for itself. */
+#define QUIVER_HOST_IDLE_MS (QUIVER_LOST_SECONDS * 1000 / 2)
+
+union quiver_host_message {
+	mach_msg_header_t header;
+	char room[1024];	/* what IOKit sends is far smaller */
+};
+
+enum quiver_host_heard {
+	QUIVER_HOST_MESSAGE,
+	QUIVER_HOST_IDLE,	/* nothing came for QUIVER_HOST_IDLE_MS */
+	QUIVER_HOST_NOTHING,	/* what came was lost, or it was only woken */
+	QUIVER_HOST_ENDED,	/* the port is gone, and with it every reason to go on */
+};
+
+enum quiver_host_heard quiver_host_port_wait(IONotificationPortRef port,
+					     union quiver_host_message *message);
+/* Whoever waits is to have a look. Never blocks. */
+void quiver_host_port_wake(IONotificationPortRef port);
 
 /* kern_return_t to negative errno: the only place. */
 int quiver_host_error(kern_return_t status);
@@ -82,12 +106,32 @@ void quiver_host_irq_forget(struct quiver_device *device);
  * the page. -ENODEV: the device is lost, so there is no page.
  */
 int quiver_host_irq_start(struct quiver_device *device);
-/* The same, for a device that is lost: run() is all that the thread does. */
+/* The thread, if there is one, is to have another look. */
+void quiver_host_irq_look(struct quiver_device *device);
+/* The same as the start, for a device that is lost: run() is all that the thread does. */
 int quiver_host_irq_start_lost(struct quiver_device *device, void *(*run)(void *device));
 
 void quiver_host_watch_init(struct quiver_device *device);
 void quiver_host_watch_destroy(struct quiver_device *device);
 /* On the pump's thread. idle: nothing has come for a while, which may mean anything. */
 void quiver_host_watch_look(struct quiver_device *device, bool idle);
+/* Somebody is to be told, or is being told. */
+bool quiver_host_watch_waits(struct quiver_device *device);
+
+/*
+ * From here to the release libquiver hears of the Mac's sleep. -EAGAIN: it is
+ * about to sleep, or not awake again. -EIO: macOS does not tell us. -ENOMEM.
+ */
+int quiver_host_power_hold(void);
+void quiver_host_power_release(void);
+/* Sleep waits for this device's watcher, from here to the forget. */
+void quiver_host_power_watch(struct quiver_device *device);
+/* The thread that tells the watcher has been started, and can be woken. */
+void quiver_host_power_has_thread(struct quiver_device *device);
+void quiver_host_power_forget(struct quiver_device *device);
+/* A watcher has been told of something. */
+void quiver_host_power_told(void);
+/* From the notice of sleep until the Mac is awake. */
+bool quiver_host_power_sleeps(void);
 
 #endif

@@ -24,14 +24,6 @@
 
 #define WORD_BITS 64u
 
-/* A call to a dext that died in it is answered at once: two of them are in time. */
-#define IDLE_MS (QUIVER_LOST_SECONDS * 1000 / 2)
-
-union wake_message {
-	mach_msg_header_t header;
-	char room[1024];	/* an async completion is far smaller */
-};
-
 void quiver_host_irq_init(struct quiver_device *device)
 {
 	struct quiver_irq_pump *irq = &device->irq;
@@ -41,32 +33,10 @@ void quiver_host_irq_init(struct quiver_device *device)
 	pthread_cond_init(&irq->idle, NULL);
 }
 
-/* A queue that is full wakes the thread as well. */
 static void pump_wake(struct quiver_irq_pump *irq)
 {
-	mach_msg_header_t header = {
-		.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_MAKE_SEND, 0),
-		.msgh_size = sizeof(header),
-	};
-
-	if (!irq->port)
-		return;
-	header.msgh_remote_port = IONotificationPortGetMachPort(irq->port);
-	mach_msg(&header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, sizeof(header), 0, MACH_PORT_NULL, 0,
-		 MACH_PORT_NULL);
-}
-
-/* False when the port is gone, and with it every reason to go on. */
-static bool pump_sleep(struct quiver_irq_pump *irq, bool *idle)
-{
-	union wake_message message;
-	kern_return_t status;
-
-	status = mach_msg(&message.header, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, sizeof(message),
-			  IONotificationPortGetMachPort(irq->port), IDLE_MS, MACH_PORT_NULL);
-	*idle = status == MACH_RCV_TIMED_OUT;
-	return *idle || status == MACH_MSG_SUCCESS || status == MACH_RCV_INTERRUPTED ||
-	       status == MACH_RCV_TOO_LARGE;
+	if (irq->port)
+		quiver_host_port_wake(irq->port);
 }
 
 /* Calls the handler for one vector. False when it was replaced in the meantime. */
@@ -128,7 +98,8 @@ static void *pump_run(void *argument)
 {
 	struct quiver_device *device = argument;
 	struct quiver_irq_pump *irq = &device->irq;
-	bool idle = false;
+	enum quiver_host_heard heard = QUIVER_HOST_NOTHING;
+	union quiver_host_message message;
 
 	do {
 		/* Unarmed, so that a burst costs no wake-ups. */
@@ -136,9 +107,10 @@ static void *pump_run(void *argument)
 		/* What comes from here on wakes us, what came before is in the page. */
 		__atomic_store_n(&irq->pending->armed, 1, __ATOMIC_SEQ_CST);
 		pump_drain(irq);
-		quiver_host_watch_look(device, idle);
-	} while (!atomic_load(&irq->stopping) && pump_sleep(irq, &idle) &&
-		 !atomic_load(&irq->stopping));
+		quiver_host_watch_look(device, heard == QUIVER_HOST_IDLE);
+		if (!atomic_load(&irq->stopping))
+			heard = quiver_host_port_wait(irq->port, &message);
+	} while (heard != QUIVER_HOST_ENDED && !atomic_load(&irq->stopping));
 	return NULL;
 }
 
@@ -211,6 +183,11 @@ int quiver_host_irq_start(struct quiver_device *device)
 		return pump_start(device);
 	pump_wake(&device->irq);
 	return 0;
+}
+
+void quiver_host_irq_look(struct quiver_device *device)
+{
+	pump_wake(&device->irq);
 }
 
 int quiver_host_irq_start_lost(struct quiver_device *device, void *(*run)(void *device))

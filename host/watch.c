@@ -37,6 +37,17 @@ static bool is_watched(struct quiver_watch *watch)
 	return watched;
 }
 
+bool quiver_host_watch_waits(struct quiver_device *device)
+{
+	struct quiver_watch *watch = &device->watch;
+	bool waits;
+
+	pthread_mutex_lock(&watch->lock);
+	waits = watch->handler || watch->telling;
+	pthread_mutex_unlock(&watch->lock);
+	return waits;
+}
+
 static void tell(struct quiver_watch *watch, enum quiver_dext_cause cause)
 {
 	quiver_lost_handler handler;
@@ -46,15 +57,29 @@ static void tell(struct quiver_watch *watch, enum quiver_dext_cause cause)
 	handler = watch->handler;
 	context = watch->context;
 	watch->handler = NULL;
+	watch->telling = handler;
 	pthread_mutex_unlock(&watch->lock);
-	if (handler)
-		handler(context, cause);
+	if (!handler)
+		return;
+	handler(context, cause);
+	pthread_mutex_lock(&watch->lock);
+	watch->telling = false;
+	pthread_mutex_unlock(&watch->lock);
+	quiver_host_power_told();
 }
 
 /* As the page says. NONE: it says nothing. */
 static enum quiver_dext_cause cause_told(struct quiver_device *device)
 {
 	return __atomic_load_n(&device->irq.pending->lost, __ATOMIC_SEQ_CST);
+}
+
+/* The notice of sleep comes before the dext itself hears of it. */
+static enum quiver_dext_cause cause_known(struct quiver_device *device)
+{
+	enum quiver_dext_cause cause = cause_told(device);
+
+	return !cause && quiver_host_power_sleeps() ? QUIVER_DEXT_CAUSE_SLEEP : cause;
 }
 
 static int ask(struct quiver_device *device, struct quiver_dext_identity *identity)
@@ -65,11 +90,13 @@ static int ask(struct quiver_device *device, struct quiver_dext_identity *identi
 void quiver_host_watch_look(struct quiver_device *device, bool idle)
 {
 	struct quiver_dext_identity identity;
+	enum quiver_dext_cause cause;
 
 	if (!is_watched(&device->watch))
 		return;
-	if (cause_told(device) || (idle && ask(device, &identity) == -ENODEV))
-		tell(&device->watch, cause_told(device));
+	cause = cause_known(device);
+	if (cause || (idle && ask(device, &identity) == -ENODEV))
+		tell(&device->watch, cause ? cause : cause_told(device));
 }
 
 /* There is no page to look at: it was lost before. */
@@ -90,12 +117,17 @@ static int watch_locked(struct quiver_device *device, quiver_lost_handler handle
 	if (device->watch.taken)
 		return -EALREADY;
 	watch_set(&device->watch, handler, context);
+	quiver_host_power_watch(device);
 	error = quiver_host_irq_start(device);
 	if (error == -ENODEV)
 		error = quiver_host_irq_start_lost(device, tell_run);
 	device->watch.taken = !error;
-	if (error)
-		watch_set(&device->watch, NULL, NULL);
+	if (!error) {
+		quiver_host_power_has_thread(device);
+		return 0;
+	}
+	watch_set(&device->watch, NULL, NULL);
+	quiver_host_power_forget(device);
 	return error;
 }
 

@@ -193,16 +193,18 @@ static void check_device_is_done(struct simmac_dart *dart, uint64_t iova, uint64
 				 bool ownerless)
 {
 	struct simmac_device *device = dart->owner;
+	bool masters = device && simmac_device_masters_bus(device);
 
-	if (!device || !simmac_device_masters_bus(device))
+	if (!masters && !(device && atomic_load(&device->pending)))
 		return;
-	if (ownerless)
+	if (masters && ownerless)
 		simmac_panic("D8", "%s: unmap of %" PRIu64 " bytes at 0x%" PRIx64 " with nobody"
 			     " left to stop the device, which masters the bus", device->name,
 			     length, iova);
 	if (device->model->dma_live && device->model->dma_live(device, iova, length))
 		simmac_panic("D8", "%s: unmap of %" PRIu64 " bytes at 0x%" PRIx64 " that the device"
-			     " is using, while it masters the bus", device->name, length, iova);
+			     " is using, while %s", device->name, length, iova,
+			     masters ? "it masters the bus" : "its requests are pending");
 }
 
 static bool mapping_exists(struct simmac_dart *dart, uint64_t iova, uint64_t length)

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/pci_regs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,17 @@ void simmac_device_set_mastering(struct simmac_device *device, bool on)
 {
 	if (atomic_exchange(&device->mastering, on) && !on)
 		atomic_fetch_add(&device->stops, 1);
+}
+
+void simmac_device_set_pending(struct simmac_device *device, bool pending)
+{
+	uint8_t *status = &device->config[device->pcie_offset + PCI_EXP_DEVSTA];
+
+	pthread_mutex_lock(&device->config_lock);
+	*status = (uint8_t)((*status & ~PCI_EXP_DEVSTA_TRPND) |
+			    (pending ? PCI_EXP_DEVSTA_TRPND : 0));
+	atomic_store(&device->pending, pending);
+	pthread_mutex_unlock(&device->config_lock);
 }
 
 void simmac_device_raise(struct simmac_device *device, unsigned int vector)
@@ -284,6 +296,7 @@ void simmac_device_do_reset(struct simmac_device *device, enum simmac_reset kind
 	device->ready_at = wait ? simmac_device_now() + wait : 0;
 	memcpy(device->config, device->power_on, sizeof(device->config));
 	simmac_device_set_mastering(device, false);
+	atomic_store(&device->pending, false);
 	pthread_mutex_unlock(&device->config_lock);
 
 	simmac_device_drop_interrupts(device);

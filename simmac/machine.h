@@ -31,6 +31,5 @@ void simmac_device_clear_bars(struct simmac_device *device);
 uint64_t simmac_device_whole_pages(uint64_t size);
 void simmac_device_do_reset(struct simmac_device *device, enum simmac_reset kind);
 void simmac_device_drop_interrupts(struct simmac_device *device);
-uint64_t simmac_device_now(void);	/* ns, monotonic */
 
 #endif

@@ -24,6 +24,7 @@ static void go_off(struct simmac_device *device)
 	device->off = true;
 	atomic_store(&device->present, false);
 	simmac_device_set_mastering(device, false);
+	atomic_store(&device->pending, false);
 	pthread_mutex_unlock(&device->config_lock);
 	simmac_device_drop_interrupts(device);
 	for (n = 0; n < SIMMAC_BARS; n++)

@@ -4,9 +4,25 @@
 #define CAPABILITY_FIRST	0x40u
 #define CAPABILITY_END		0x100u
 
-static void survey_capability(struct quiver_dext *dext, unsigned int at, uint32_t head)
+/*
+ * Ones are what a read gives that failed, and no register of a survey has them: it is read
+ * once more. A device that still has them is taken at its word. -ETIMEDOUT: it does not answer.
+ */
+static int survey_read(struct quiver_dext *dext, unsigned int at, unsigned int width,
+		       uint32_t *value)
+{
+	const uint32_t ones = width == 4 ? ~0u : (1u << 8 * width) - 1;
+
+	*value = dext->ops->config_read(dext->shell, at, width);
+	if (*value == ones)
+		*value = dext->ops->config_read(dext->shell, at, width);
+	return *value != ones || quiver_config_answers(dext) ? 0 : -ETIMEDOUT;
+}
+
+static int survey_capability(struct quiver_dext *dext, unsigned int at, uint32_t head)
 {
 	uint32_t devcap;
+	int err = 0;
 
 	switch (head & 0xff) {
 	case PCI_CAP_MSI:
@@ -19,28 +35,40 @@ static void survey_capability(struct quiver_dext *dext, unsigned int at, uint32_
 		if (dext->pcie || at + PCI_EXP_LINK > CAPABILITY_END)
 			break;
 		dext->pcie = (uint16_t)at;
-		devcap = dext->ops->config_read(dext->shell, at + PCI_EXP_DEVCAP, 4);
+		err = survey_read(dext, at + PCI_EXP_DEVCAP, 4, &devcap);
 		dext->has_flr = devcap & PCI_EXP_DEVCAP_FLR;
 		break;
 	}
+	return err;
 }
 
 /* The list comes from the device: it may have as many members as fit, however it loops. */
-void quiver_config_survey(struct quiver_dext *dext)
+static int survey_list(struct quiver_dext *dext, unsigned int at)
 {
-	const struct quiver_dext_ops *ops = dext->ops;
 	unsigned int limit = (CAPABILITY_END - CAPABILITY_FIRST) / 4;
-	unsigned int at;
+	uint32_t head;
+	int err = 0;
 
-	if (!(ops->config_read(dext->shell, PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES))
-		return;
-	at = ops->config_read(dext->shell, PCI_CAPABILITIES, 1) & ~3u;
-	while (at >= CAPABILITY_FIRST && limit--) {
-		uint32_t head = ops->config_read(dext->shell, at, 4);
-
-		survey_capability(dext, at, head);
+	while (!err && at >= CAPABILITY_FIRST && limit--) {
+		err = survey_read(dext, at, 4, &head);
+		if (!err)
+			err = survey_capability(dext, at, head);
 		at = head >> 8 & 0xfc;
 	}
+	return err;
+}
+
+int quiver_config_survey(struct quiver_dext *dext)
+{
+	uint32_t status, at;
+	int err = survey_read(dext, PCI_CLASS_REVISION, 4, &dext->class_revision);
+
+	if (!err)
+		err = survey_read(dext, PCI_STATUS, 2, &status);
+	if (err || !(status & PCI_STATUS_CAPABILITIES))
+		return err;
+	err = survey_read(dext, PCI_CAPABILITIES, 1, &at);
+	return err ? err : survey_list(dext, at & ~3u);
 }
 
 void quiver_config_bars(struct quiver_dext *dext)
@@ -75,6 +103,30 @@ int quiver_config_stop_mastering(struct quiver_dext *dext)
 	/* Reading also flushes what the device had on its way. */
 	command = ops->config_read(dext->shell, PCI_COMMAND, 2);
 	return command & PCI_COMMAND_MASTER || !quiver_config_answers(dext) ? -EIO : 0;
+}
+
+/* One without a PCI Express capability cannot be asked. */
+static bool is_pending(struct quiver_dext *dext)
+{
+	return dext->pcie && dext->ops->config_read(dext->shell, dext->pcie + PCI_EXP_DEVSTA, 2) &
+				     PCI_EXP_DEVSTA_PENDING;
+}
+
+int quiver_config_stop(struct quiver_dext *dext)
+{
+	const struct quiver_dext_ops *ops = dext->ops;
+	uint64_t start = ops->now_us(dext->shell);
+	int err = quiver_config_stop_mastering(dext);
+
+	/* Requests that it sent before are on their way, or their answers are. */
+	while (!err && is_pending(dext)) {
+		if (!quiver_config_answers(dext) ||
+		    ops->now_us(dext->shell) - start >= QUIVER_PENDING_DEADLINE_US)
+			err = -EIO;
+		else
+			ops->sleep_us(dext->shell, QUIVER_PENDING_POLL_US);
+	}
+	return err;
 }
 
 static int access_check(const struct quiver_dext *dext, const void *client, uint64_t offset,

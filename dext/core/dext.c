@@ -4,14 +4,19 @@
 /* Multimedia functions: binding one brought DART and INTx assertions [H16]. */
 #define CLASS_MULTIMEDIA	0x04u
 
-static void read_identity(struct quiver_dext *dext)
+static int look_at(struct quiver_dext *dext)
 {
 	const struct quiver_dext_ops *ops = dext->ops;
+	int err;
 
 	dext->id = ops->config_read(dext->shell, PCI_ID, 4);
-	dext->class_revision = ops->config_read(dext->shell, PCI_CLASS_REVISION, 4);
 	dext->subsystem = ops->config_read(dext->shell, PCI_SUBSYSTEM, 4);
+	if (!quiver_config_answers(dext))
+		return -ETIMEDOUT;
+	err = quiver_config_survey(dext);
 	dext->refused = dext->class_revision >> 24 == CLASS_MULTIMEDIA;
+	quiver_config_bars(dext);
+	return err;
 }
 
 static uint64_t smaller(uint64_t a, uint64_t b)
@@ -45,6 +50,7 @@ int quiver_dext_new(const struct quiver_dext_ops *ops, void *shell, uint32_t add
 {
 	struct quiver_amount limit = own_limits(limits);
 	struct quiver_dext *dext;
+	int err;
 
 	if (!limit.bytes || !limit.mappings)
 		return -EINVAL;
@@ -57,15 +63,12 @@ int quiver_dext_new(const struct quiver_dext_ops *ops, void *shell, uint32_t add
 	open_budget(dext, limit);
 	quiver_registry_init(&dext->registry);
 
-	read_identity(dext);
-	if (!quiver_config_answers(dext)) {
+	err = look_at(dext);
+	if (err)
 		ops->release(shell, dext, sizeof(*dext));
-		return -ETIMEDOUT;
-	}
-	quiver_config_bars(dext);
-	quiver_config_survey(dext);
-	*out = dext;
-	return 0;
+	else
+		*out = dext;
+	return err;
 }
 
 int quiver_dext_advance(struct quiver_dext *dext, enum quiver_life_event event)
@@ -162,7 +165,7 @@ int quiver_dext_claim(struct quiver_dext *dext, const void *client)
 	if (err)
 		return err;
 	/* Whoever had the device before us may have left it running. */
-	if (!quiver_config_answers(dext) || quiver_config_stop_mastering(dext))
+	if (!quiver_config_answers(dext) || quiver_config_stop(dext))
 		return -ETIMEDOUT;
 
 	err = quiver_dext_advance(dext, QUIVER_LIFE_CLAIM);
@@ -183,17 +186,21 @@ static void come_back(struct quiver_dext *dext)
 		dext->cause = QUIVER_DEXT_CAUSE_NONE;
 }
 
-void quiver_dext_release(struct quiver_dext *dext, const void *client)
+bool quiver_dext_release(struct quiver_dext *dext, const void *client,
+			 struct quiver_dext_pending *page)
 {
 	const struct quiver_way way = { .then = QUIVER_LIFE_CLOSE };
 	uint64_t dropped;
+	bool lost;
 
 	if (!quiver_dext_owned_by(dext, client))
-		return;
+		return false;
 	if (in_use(dext))
 		quiver_dext_quiesce(dext, &way, &dropped);
+	lost = quiver_dext_lost(dext, page);
 	dext->client = NULL;
 	come_back(dext);
+	return lost;
 }
 
 static const struct quiver_way to_sleep = {

@@ -40,6 +40,11 @@ extern "C" {
 /* The same when the driver ends, of one that was silent already: whoever comes next resets it. */
 #define QUIVER_RESET_LAST_US	100000u
 
+/* How long requests of a device that was stopped may be under way, and posted writes [L5]. */
+#define QUIVER_PENDING_DEADLINE_US 1000000u
+#define QUIVER_PENDING_POLL_US	1000u
+#define QUIVER_POSTED_US	100000u
+
 struct quiver_dext;
 
 /* GetBARInfo()'s answer. */
@@ -111,9 +116,12 @@ int quiver_dext_claim(struct quiver_dext *dext, const void *client);
 
 /*
  * The claim ends: RESET's path, whatever the client did or however it died.
- * Without the claim it does nothing.
+ * Without the claim it does nothing. Of a device that is unplugged the client may be
+ * stopped before the driver, and look at its page still: what is returned, and
+ * what the page says then, is as of quiver_dext_lost().
  */
-void quiver_dext_release(struct quiver_dext *dext, const void *client);
+bool quiver_dext_release(struct quiver_dext *dext, const void *client,
+			 struct quiver_dext_pending *page);
 
 /*
  * The Mac goes to sleep, or is awake again. In between nobody can claim the

@@ -31,6 +31,7 @@
 #define PCI_EXP_DEVCAP_FLR	(1u << 28)
 #define PCI_EXP_DEVSTA		0x0a
 #define PCI_EXP_DEVSTA_ERRORS	0x000fu	/* clear when written */
+#define PCI_EXP_DEVSTA_PENDING	(1u << 5)	/* requests of its own are not answered yet */
 #define PCI_EXP_LINK		0x0c	/* what comes next */
 
 struct quiver_dext_mapping {
@@ -61,8 +62,11 @@ struct quiver_dext {
 	uint64_t interrupts, wakeups;	/* atomic: see quiver_dext_interrupt() */
 };
 
-/* Reads the device's list of capabilities: fills pcie, has_flr and the vectors. */
-void quiver_config_survey(struct quiver_dext *dext);
+/*
+ * Reads the device's class and its list of capabilities: fills pcie, has_flr and the vectors.
+ * -ETIMEDOUT: it does not answer.
+ */
+int quiver_config_survey(struct quiver_dext *dext);
 void quiver_config_bars(struct quiver_dext *dext);
 
 /* Whether config reads are answered by the device that we found at first. */
@@ -70,6 +74,9 @@ bool quiver_config_answers(struct quiver_dext *dext);
 
 /* Clears bus mastering and reads back. -EIO: it is on still, or cannot be read. */
 int quiver_config_stop_mastering(struct quiver_dext *dext);
+
+/* The same, and what was under way has ended [L5]. -EIO: it may do DMA still. Waits. */
+int quiver_config_stop(struct quiver_dext *dext);
 
 /* In DART now. */
 uint64_t quiver_dext_mappings(const struct quiver_dext *dext);

@@ -29,14 +29,16 @@ static enum quiver_reset_method choose(const struct quiver_dext *dext, bool sile
 static int reset(struct quiver_dext *dext, bool silent)
 {
 	enum quiver_reset_method method = choose(dext, silent);
-	int err;
+	int err = 0;
 
-	if (method == QUIVER_RESET_NONE)
-		return 0;
-	err = dext->ops->reset(dext->shell, method);
+	if (method != QUIVER_RESET_NONE)
+		err = dext->ops->reset(dext->shell, method);
 	if (err && method == QUIVER_RESET_FUNCTION &&
 	    quiver_reset_hot_is_survived(vendor_of(dext), device_of(dext)))
 		err = dext->ops->reset(dext->shell, QUIVER_RESET_HOT);
+	/* A reset takes longer than posted writes do; where there was none, they get macOS' time. */
+	if (err || method == QUIVER_RESET_NONE)
+		dext->ops->sleep_us(dext->shell, QUIVER_POSTED_US);
 	return err;
 }
 
@@ -75,7 +77,7 @@ static enum quiver_dext_cause make_safe(struct quiver_dext *dext, bool last, boo
 	enum quiver_dext_cause cause;
 	bool silent, refused = false;
 
-	*stopped = !quiver_config_stop_mastering(dext);
+	*stopped = !quiver_config_stop(dext);
 	silent = !quiver_config_answers(dext);
 	if (!silent || !dext->ops->unplugged(dext->shell)) {
 		refused = reset(dext, silent);
@@ -84,7 +86,7 @@ static enum quiver_dext_cause make_safe(struct quiver_dext *dext, bool last, boo
 	}
 	/* macOS restores the command register after a reset, a failed one too. */
 	if (quiver_config_answers(dext))
-		*stopped = !quiver_config_stop_mastering(dext);
+		*stopped = !quiver_config_stop(dext);
 	cause = diagnose(dext, refused, *stopped);
 	if (cause == QUIVER_DEXT_CAUSE_UNPLUGGED)
 		*stopped = true;

@@ -134,7 +134,8 @@ enum quiver_dext_cause {
 	QUIVER_DEXT_CAUSE_SLEEP,	/* the Mac slept: once it is awake, whoever claims it gets it */
 	QUIVER_DEXT_CAUSE_UNPLUGGED,	/* macOS takes the device away */
 	QUIVER_DEXT_CAUSE_SILENT,	/* config space was not answered, before a reset or after it */
-	QUIVER_DEXT_CAUSE_MASTERING,	/* it answers, but bus mastering cannot be turned off */
+	/* It answers, but bus mastering cannot be turned off, or its transactions stay pending. */
+	QUIVER_DEXT_CAUSE_MASTERING,
 	QUIVER_DEXT_CAUSE_RESET		/* macOS refused the reset */
 };
 

@@ -4,7 +4,7 @@
  *
  * Every call returns 0 or a negative errno. Besides what each names:
  * -ENODEV: the device is gone (unplugged, or quarantined after a reset that it
- * did not survive). -EIO: a failure of IOKit's that has no better name.
+ * did not survive). -EIO: a failure of IOKit's that has no better name. -ENOMEM.
  * Calls on one device are thread-safe but for quiver_device_close().
  */
 #ifndef QUIVER_HOST_H
@@ -43,7 +43,8 @@ int quiver_device_identify(uint64_t id, struct quiver_dext_identity *identity);
  * Opens and claims. *device is closed by quiver_device_close(). -ENOENT: no
  * such id. -EBUSY: another client has it, and still had after 2 s, in which one
  * that is on its way out would have let go. -EPERM: a function that is refused
- * [H16]. -EPROTO: ABI version. -ENOMEM.
+ * [H16]. -EPROTO: ABI version. -EAGAIN: the Mac is about to sleep, or not awake
+ * yet. -EIO also: macOS would not tell us of its sleep. -ENOMEM.
  */
 int quiver_device_open(uint64_t id, struct quiver_device **device);
 
@@ -122,6 +123,12 @@ int quiver_irq_configure(struct quiver_device *device, uint32_t type, unsigned i
  * unplugged, the Mac slept, the extension ended, or it did not survive a reset.
  * QUIVER_DEXT_CAUSE_NONE: nobody is left to say why. Every call from then on is
  * -ENODEV; what is left to do is quiver_device_close(), on another thread.
+ *
+ * QUIVER_DEXT_CAUSE_SLEEP comes before the Mac takes the device's power, which
+ * waits until the handler has returned, QUIVER_SLEEP_SECONDS at the most: then
+ * nobody may be able to reach a BAR, for an access without power can end the
+ * Mac. Until then calls may succeed, and the device still does DMA until it is
+ * reset. It comes as well for a sleep that is then called off.
  */
 typedef void (*quiver_lost_handler)(void *context, enum quiver_dext_cause cause);
 
@@ -134,6 +141,7 @@ typedef void (*quiver_lost_handler)(void *context, enum quiver_dext_cause cause)
 int quiver_device_watch(struct quiver_device *device, quiver_lost_handler handler, void *context);
 
 #define QUIVER_LOST_SECONDS 2
+#define QUIVER_SLEEP_SECONDS 15
 
 /*
  * Bus mastering off, reset, mappings dropped, interrupts off, in the order that

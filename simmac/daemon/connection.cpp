@@ -71,6 +71,8 @@ private:
 	void asks_to_fail(const struct packet &packet);
 	void assert_power(const struct packet &packet);
 	void unassert();
+	void listen(const struct packet &packet);
+	void allow(const struct packet &packet);
 	bool serve_anybody(const struct packet &packet);
 	bool is_to_fail(const struct packet &packet);
 	void serve_client(const struct packet &packet);
@@ -85,6 +87,7 @@ private:
 	std::shared_ptr<session> session;
 	std::map<uint32_t, IOMemoryDescriptor *> mapped;
 	std::set<uint32_t> assertions;
+	std::set<uint32_t> listeners;
 };
 }
 
@@ -484,6 +487,46 @@ void Connection::unassert()
 	assertions.clear();
 }
 
+static void send_notice(const file &port, const uint64_t *reference, uint32_t type, uint64_t id)
+{
+	struct {
+		mach_msg_header_t header;
+		struct OSNotificationHeader64 notification;
+		natural_t type;
+		uint64_t argument __attribute__((packed));
+	} message = {};
+
+	message.header.msgh_size = sizeof(message);
+	message.header.msgh_id = kOSNotificationMessageID;
+	message.notification.size = sizeof(message.type) + sizeof(message.argument);
+	message.notification.type = kIOServiceMessageNotificationType;
+	memcpy(message.notification.reference, reference, sizeof(OSAsyncReference64));
+	message.type = type;
+	message.argument = id;
+	::send(port.fd, &message, sizeof(message), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* The notices end with the connection, as a power assertion does. */
+void Connection::listen(const struct packet &packet)
+{
+	std::shared_ptr<file> port = packet.port;
+	simmac_rpc_request request = packet.request;
+	listener listener = {};
+
+	listener.pid = task->pid;
+	listener.send = [port, request](uint32_t type, uint32_t id) {
+		send_notice(*port, request.reference, type, id);
+	};
+	listeners.insert(machine_listen(machine, listener));
+	fail(kIOReturnSuccess);
+}
+
+void Connection::allow(const struct packet &packet)
+{
+	fail(machine_allow(machine, task->pid, packet.request.argument) ? kIOReturnSuccess :
+									 kIOReturnBadArgument);
+}
+
 static const char *call_of(uint32_t op)
 {
 	switch (op) {
@@ -511,6 +554,10 @@ static const char *call_of(uint32_t op)
 		return "IOConnectMapMemory64";
 	case SIMMAC_RPC_ASSERT:
 		return "IOPMAssertionCreateWithName";
+	case SIMMAC_RPC_LISTEN:
+		return "IORegisterForSystemPower";
+	case SIMMAC_RPC_ALLOW:
+		return "IOAllowPowerChange";
 	default:
 		return NULL;
 	}
@@ -568,6 +615,12 @@ bool Connection::serve_anybody(const struct packet &packet)
 		unassert();
 		fail(kIOReturnSuccess);
 		return true;
+	case SIMMAC_RPC_LISTEN:
+		listen(packet);
+		return true;
+	case SIMMAC_RPC_ALLOW:
+		allow(packet);
+		return true;
 	default:
 		return false;
 	}
@@ -617,6 +670,8 @@ void Connection::run()
 		serve_one(packet);
 	packet.port.reset();
 	task->alive = false;
+	for (uint32_t listener : listeners)
+		machine_unlisten(machine, listener);
 	if (session)
 		machine_close(machine, unit, session);
 	for (auto &entry : mapped)

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -79,9 +80,17 @@ struct assertion {
 	uint32_t level;
 };
 
+/* Who hears that the Mac sleeps: one IORegisterForSystemPower(). */
+struct listener {
+	pid_t pid;
+	std::function<void(uint32_t message, uint32_t id)> send;
+	uint32_t asked = 0;			/* id of what it has not answered */
+};
+
 struct machine {
 	std::mutex lock;
-	std::condition_variable changed;	/* sessions, opening or pulled of a unit */
+	/* sessions, opening or pulled of a unit; listeners, and what they were asked */
+	std::condition_variable changed;
 	/* Held by who plugs, unplugs, or turns power on or off; before the other. */
 	std::mutex power_lock;
 	std::vector<std::unique_ptr<unit>> units;
@@ -94,7 +103,12 @@ struct machine {
 	struct leaks leaks;
 	std::map<uint32_t, assertion> assertions;
 	uint32_t next_assertion = 1;
-	bool stopped = false, asleep = false;
+	std::map<uint32_t, listener> listeners;
+	uint32_t next_listener = 1, questions = 0;
+	uint64_t unanswered = 0;
+	bool stopped = false;
+	/* Under power_lock: power is off; somebody is seeing to that; it is on, and clients sleep on. */
+	bool asleep = false, falling_asleep = false, dark = false;
 };
 
 /* 0, or -errno with a line on standard error. */
@@ -128,9 +142,22 @@ int machine_plug(struct machine &machine, const std::string &name);
 /* Until no unplug of it is under way; whether it is plugged in then. */
 bool machine_wait_until_noticed(struct machine &machine, unit *unit);
 
-/* sleep.cpp. -EALREADY: it is. Panics if a driver does not let go, or not in time [L2]. */
-int machine_sleep(struct machine &machine);
-int machine_wake(struct machine &machine);
+/*
+ * sleep.cpp. -EALREADY: it is. idle: by itself, and -EBUSY if an assertion is
+ * against it. Panics if a driver does not let go, or not in time [L2].
+ */
+int machine_sleep(struct machine &machine, bool idle);
+/* dark: drivers wake, clients are not told; the next sleep is not told them either [L9]. */
+int machine_wake(struct machine &machine, bool dark);
+
+/* listener.cpp */
+uint32_t machine_listen(struct machine &machine, const listener &listener);
+void machine_unlisten(struct machine &machine, uint32_t id);
+/* The answer to a question. False: nobody waits for it. */
+bool machine_allow(struct machine &machine, pid_t pid, uint64_t id);
+void machine_tell(struct machine &machine, uint32_t message);
+/* Waits for the answers of all who are there, but not for ever. */
+void machine_ask(struct machine &machine, uint32_t message);
 
 /* assertion.cpp */
 uint32_t machine_assert(struct machine &machine, const assertion &assertion);

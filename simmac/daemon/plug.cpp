@@ -101,12 +101,12 @@ static void wait_for_sessions(struct machine &machine, unit *unit)
 	machine.changed.wait(guard, [unit] { return !unit->opening && unit->sessions.empty(); });
 }
 
-/* The medium that the next one gets: one that is memory would be gone otherwise. */
+/* The medium that the next one gets: memory, or a file without a name, would be gone otherwise. */
 static void keep_medium(unit *unit)
 {
 	int (*medium)(struct simmac_device *device) = unit->device->model->medium;
 
-	if (medium && unit->medium < 0 && !simmac_device_option(unit->device.get(), "file", NULL))
+	if (medium && unit->medium < 0)
 		unit->medium = fcntl(medium(unit->device.get()), F_DUPFD_CLOEXEC, 0);
 }
 

@@ -23,7 +23,8 @@ static const char usage[] =
 	"  plug DEVICE                again, as new\n"
 	"  stop-order ORDER           of driver and clients when a device goes: any, together,\n"
 	"                             driver, clients (first)\n"
-	"  sleep, wake                the whole Mac\n"
+	"  sleep [idle]               the whole Mac, as when its lid is closed, or by itself\n"
+	"  wake [dark]                dark: clients are not told, nor of the sleep that follows\n"
 	"  segments N                 that a DMA preparation comes back as\n"
 	"  raise DEVICE VECTOR [N]    interrupt, N vectors from this one\n"
 	"The socket defaults to $QUIVER_SIMMAC.\n";

@@ -27,8 +27,10 @@ static const char usage[] =
 	"  --seed N                 of DART's choices, and of who stops first\n"
 	"  --stop-order ORDER       who stops first when a device goes: any, together, driver, clients\n"
 	"  --power-ms N             how long a driver may take to sleep or wake\n"
+	"  --answer-ms N            how long clients may take to answer that they will sleep\n"
 	"  --segments N             that a DMA preparation comes back as\n"
 	"  --reset-us N             how long a reset takes\n"
+	"  --cancel-ms N            how long an interrupt source takes to end\n"
 	"  --sticky-interrupts      a function keeps the kind and number it first had\n"
 	"  --fail CALL:N[,...]      make the Nth use of a call fail\n"
 	"  --delay CALL:USEC[,...]  make a call take longer\n"
@@ -40,7 +42,8 @@ static const char usage[] =
 enum option_value {
 	OPTION_SOCKET = 1, OPTION_DEVICE, OPTION_BYTES, OPTION_MAPPINGS, OPTION_BASE, OPTION_SKEW,
 	OPTION_SEED, OPTION_SEGMENTS, OPTION_RESET, OPTION_FAIL, OPTION_DELAY, OPTION_REPORT, OPTION_STATE,
-	OPTION_STOP_ORDER, OPTION_POWER, OPTION_STICKY, OPTION_PROPERTY, OPTION_MAC, OPTION_ENCLOSURE, OPTION_HELP
+	OPTION_STOP_ORDER, OPTION_POWER, OPTION_ANSWER, OPTION_STICKY, OPTION_PROPERTY, OPTION_MAC,
+	OPTION_ENCLOSURE, OPTION_CANCEL, OPTION_HELP
 };
 
 static const struct option long_options[] = {
@@ -57,7 +60,9 @@ static const struct option long_options[] = {
 	{ "segments", required_argument, NULL, OPTION_SEGMENTS },
 	{ "stop-order", required_argument, NULL, OPTION_STOP_ORDER },
 	{ "power-ms", required_argument, NULL, OPTION_POWER },
+	{ "answer-ms", required_argument, NULL, OPTION_ANSWER },
 	{ "reset-us", required_argument, NULL, OPTION_RESET },
+	{ "cancel-ms", required_argument, NULL, OPTION_CANCEL },
 	{ "fail", required_argument, NULL, OPTION_FAIL },
 	{ "delay", required_argument, NULL, OPTION_DELAY },
 	{ "report", required_argument, NULL, OPTION_REPORT },
@@ -133,8 +138,14 @@ static bool apply_number(struct options &options, int option, uint64_t value)
 	case OPTION_RESET:
 		simmac_knobs.reset_us = value;
 		return true;
+	case OPTION_CANCEL:
+		simmac_knobs.cancel_ms = static_cast<uint32_t>(value);
+		return value <= UINT32_MAX;
 	case OPTION_POWER:
 		simmac_knobs.power_ms = static_cast<uint32_t>(value);
+		return value && value <= UINT32_MAX;
+	case OPTION_ANSWER:
+		simmac_knobs.answer_ms = static_cast<uint32_t>(value);
 		return value && value <= UINT32_MAX;
 	default:
 		return false;

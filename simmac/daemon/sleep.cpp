@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Sleep and wake: drivers are told first, then their devices lose power; devices
- * have it again before their drivers hear of it.
+ * Sleep and wake: clients are told first, and answer; then drivers are, and then
+ * their devices lose power. They have it again before their drivers hear of it.
  */
 #include <errno.h>
 #include <functional>
 #include <stdio.h>
 #include <thread>
 
+#include <IOKit/IOMessage.h>
 #include "machine.h"
 #include "simmac/panic.h"
 
@@ -67,26 +68,76 @@ static void set_power(struct machine &machine, unit *unit, bool on)
 	machine.leaks.mastering_at_sleep++;
 }
 
-int machine_sleep(struct machine &machine)
+static bool is_kept_awake(struct machine &machine)
+{
+	std::lock_guard<std::mutex> guard(machine.lock);
+
+	for (const auto &entry : machine.assertions)
+		if (entry.second.level && entry.second.type == "PreventUserIdleSystemSleep")
+			return true;
+	return false;
+}
+
+/* Who was told before it became dark is not told again. */
+static int begin_sleep(struct machine &machine, bool *told)
 {
 	std::lock_guard<std::mutex> guard(machine.power_lock);
 
-	if (machine.asleep)
+	if (machine.asleep || machine.falling_asleep)
 		return -EALREADY;
+	machine.falling_asleep = true;
+	*told = machine.dark;
+	return 0;
+}
+
+/* Cables are pulled and plugged in meanwhile. */
+static void ask_clients(struct machine &machine, bool idle)
+{
+	if (idle)
+		machine_ask(machine, kIOMessageCanSystemSleep);
+	machine_ask(machine, kIOMessageSystemWillSleep);
+}
+
+int machine_sleep(struct machine &machine, bool idle)
+{
+	bool told;
+	int error;
+
+	if (idle && is_kept_awake(machine))
+		return -EBUSY;
+	error = begin_sleep(machine, &told);
+	if (error)
+		return error;
+	if (!told)
+		ask_clients(machine, idle);
+	std::lock_guard<std::mutex> guard(machine.power_lock);
+
 	machine.asleep = true;
+	machine.falling_asleep = machine.dark = false;
 	tell_drivers(machine, kIOServicePowerCapabilityOff);
 	each_unit(machine, [&](unit *unit) { set_power(machine, unit, false); });
 	return 0;
 }
 
-int machine_wake(struct machine &machine)
+static void turn_on(struct machine &machine)
 {
-	std::lock_guard<std::mutex> guard(machine.power_lock);
-
-	if (!machine.asleep)
-		return -EALREADY;
 	each_unit(machine, [&](unit *unit) { set_power(machine, unit, true); });
 	tell_drivers(machine, kIOServicePowerCapabilityOn);
 	machine.asleep = false;
+}
+
+int machine_wake(struct machine &machine, bool dark)
+{
+	std::lock_guard<std::mutex> guard(machine.power_lock);
+
+	if (!machine.asleep && (dark || !machine.dark))
+		return -EALREADY;
+	if (!dark)
+		machine_tell(machine, kIOMessageSystemWillPowerOn);
+	if (machine.asleep)
+		turn_on(machine);
+	machine.dark = dark;
+	if (!dark)
+		machine_tell(machine, kIOMessageSystemHasPoweredOn);
 	return 0;
 }

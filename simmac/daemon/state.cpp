@@ -125,6 +125,7 @@ std::string machine_state(struct machine &machine)
 {
 	std::map<std::string, uint64_t> objects;
 	json_t *state = json_object(), *devices = json_array(), *assertions;
+	uint64_t listeners, unanswered;
 	char *text;
 	std::string result;
 
@@ -134,6 +135,8 @@ std::string machine_state(struct machine &machine)
 		for (auto &unit : machine.units)
 			json_array_append_new(devices, device_state(unit.get()));
 		assertions = assertions_state(machine);
+		listeners = machine.listeners.size();
+		unanswered = machine.unanswered;
 	}
 	/* While they come and go, their classes cannot be told. */
 	if (machine.stopped)
@@ -143,6 +146,8 @@ std::string machine_state(struct machine &machine)
 	set(state, "live_objects", OSObject::LiveCount());
 	json_object_set_new(state, "left_objects", counts(objects));
 	json_object_set_new(state, "assertions", assertions);
+	set(state, "listeners", listeners);
+	set(state, "unanswered", unanswered);
 	json_object_set_new(state, "calls", counts(used(simmac_calls::counts(false))));
 	json_object_set_new(state, "client_calls", counts(used(simmac_calls::counts(true))));
 	json_object_set_new(state, "failed_calls", failed_state());
@@ -208,10 +213,10 @@ static int change(struct machine &machine, const std::string &verb, std::istring
 	std::string name, more;
 
 	words >> name >> more;
-	if (verb == "sleep")
-		return machine_sleep(machine);
-	if (verb == "wake")
-		return machine_wake(machine);
+	if (verb == "sleep" && (name.empty() || name == "idle"))
+		return machine_sleep(machine, !name.empty());
+	if (verb == "wake" && (name.empty() || name == "dark"))
+		return machine_wake(machine, !name.empty());
 	if (verb == "plug")
 		return machine_plug(machine, name);
 	if (verb == "unplug" && (more.empty() || more == "nowait"))

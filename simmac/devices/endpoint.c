@@ -78,12 +78,14 @@ struct endpoint {
 	uint64_t random;
 	uint8_t buffer[CHUNK];
 	bool relentless;		/* by option */
+	uint64_t linger;		/* ns beyond the end of mastering; UINT64_MAX: for ever */
 	struct obsession {
 		uint32_t command;	/* the last; 0: none */
 		uint64_t source, target;
 		uint32_t size, at;
 		uint64_t seed, random;	/* of what it writes, and where in it we are */
 		unsigned int stops;	/* of mastering, when it was told of it */
+		uint64_t stopped_at;	/* ns, when it noticed that mastering had ended; 0: not yet */
 	} obsession;
 };
 
@@ -226,13 +228,35 @@ static void remember(struct simmac_device *device, struct endpoint *endpoint)
 		.seed = endpoint->random, .random = endpoint->random,
 		.stops = atomic_load(&device->stops),
 	};
+	simmac_device_set_pending(device, endpoint->linger);
 }
 
 /* Until bus mastering ends, once is enough, or a reset. */
+static bool may_go_on(struct simmac_device *device, const struct endpoint *endpoint)
+{
+	return simmac_device_masters_bus(device) &&
+	       endpoint->obsession.stops == atomic_load(&device->stops);
+}
+
 static bool is_obsessed(struct simmac_device *device, const struct endpoint *endpoint)
 {
-	return endpoint->obsession.command && simmac_device_masters_bus(device) &&
-	       endpoint->obsession.stops == atomic_load(&device->stops);
+	return endpoint->obsession.command &&
+	       (endpoint->linger || may_go_on(device, endpoint));
+}
+
+/* Requests that it sent while it might are answered in the end. */
+static void calm_down(struct simmac_device *device, struct endpoint *endpoint)
+{
+	struct obsession *o = &endpoint->obsession;
+
+	if (!o->command || may_go_on(device, endpoint))
+		return;
+	if (!o->stopped_at)
+		o->stopped_at = simmac_device_now();
+	if (simmac_device_now() - o->stopped_at < endpoint->linger)
+		return;
+	o->command = 0;
+	simmac_device_set_pending(device, false);
 }
 
 /* Writes what was written before: whoever still has the buffer sees no change. */
@@ -299,6 +323,7 @@ static bool endpoint_run(struct simmac_device *device)
 	struct endpoint *endpoint = device->state;
 	uint32_t command;
 
+	calm_down(device, endpoint);
 	if (!endpoint->command) {
 		command = get(device, REG_COMMAND);
 		if (!command && is_obsessed(device, endpoint))
@@ -373,22 +398,39 @@ static int add_resources(struct simmac_device *device)
 	return ret;
 }
 
+static int set_relentless(struct simmac_device *device, struct endpoint *endpoint)
+{
+	const char *value = simmac_device_option(device, "relentless", "off");
+	char *end;
+
+	endpoint->relentless = strcmp(value, "off");
+	if (!endpoint->relentless || !strcmp(value, "on"))
+		return 0;
+	if (!strcmp(value, "forever")) {
+		endpoint->linger = UINT64_MAX;
+		return 0;
+	}
+	endpoint->linger = strtoul(value, &end, 10) * UINT64_C(1000000);
+	return endpoint->linger && !*end ? 0 : -EINVAL;
+}
+
 static int endpoint_init(struct simmac_device *device)
 {
-	const char *relentless = simmac_device_option(device, "relentless", "off");
 	struct endpoint *endpoint;
 	int ret = add_resources(device);
 
-	if (strcmp(relentless, "on") && strcmp(relentless, "off"))
-		ret = -EINVAL;
 	if (ret)
 		return ret;
 	endpoint = calloc(1, sizeof(*endpoint));
 	if (!endpoint)
 		return -ENOMEM;
+	ret = set_relentless(device, endpoint);
+	if (ret) {
+		free(endpoint);
+		return ret;
+	}
 	pthread_once(&crc_once, crc_init);
 	endpoint->random = 1;
-	endpoint->relentless = !strcmp(relentless, "on");
 	device->state = endpoint;
 	fill_identity(device->config);
 	endpoint_reset(device, SIMMAC_RESET_HOT);

@@ -73,6 +73,7 @@ const char *const platform_calls[] = {
 };
 
 const char *const client_calls[] = {
+	"IOAllowPowerChange",
 	"IOConnectCallAsyncMethod",
 	"IOConnectCallMethod",
 	"IOConnectMapMemory64",
@@ -80,6 +81,7 @@ const char *const client_calls[] = {
 	"IONotificationPortCreate",
 	"IOObjectGetClass",
 	"IOPMAssertionCreateWithName",
+	"IORegisterForSystemPower",
 	"IORegistryEntryGetChildIterator",
 	"IORegistryEntryGetName",
 	"IORegistryEntryGetParentEntry",

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <Block.h>
+#include <chrono>
+#include <deque>
+#include <thread>
 #include <time.h>
 
 #include <DriverKit/IOInterruptDispatchSource.h>
@@ -131,12 +134,65 @@ kern_return_t IOInterruptDispatchSource::SetEnableWithCompletion(bool enable,
 	return kIOReturnSuccess;
 }
 
+/* Sources whose end takes time, the first to end first. Never destroyed: the thread goes on. */
+struct ending {
+	typedef std::chrono::steady_clock clock;
+
+	std::mutex lock;
+	std::condition_variable changed;
+	std::deque<std::pair<clock::time_point, std::function<void()>>> work;
+	std::thread thread{[this] { run(); }};
+
+	void run();
+	void add(std::function<void()> end);
+};
+
+void ending::run()
+{
+	std::unique_lock<std::mutex> guard(lock);
+
+	for (;;) {
+		changed.wait(guard, [this] { return !work.empty(); });
+		auto next = std::move(work.front());
+
+		work.pop_front();
+		guard.unlock();
+		std::this_thread::sleep_until(next.first);
+		next.second();
+		guard.lock();
+	}
+}
+
+void ending::add(std::function<void()> end)
+{
+	std::lock_guard<std::mutex> guard(lock);
+
+	work.emplace_back(clock::now() + std::chrono::milliseconds(simmac_knobs.cancel_ms),
+			  std::move(end));
+	changed.notify_one();
+}
+
+static void end_later(IODispatchQueue *queue, IODispatchSourceCancelHandler handler)
+{
+	static ending &ending = *new struct ending;
+	IODispatchSourceCancelHandler copy = Block_copy(handler);
+
+	queue->retain();
+	ending.add([queue, copy] {
+		queue->DispatchAsync(copy);
+		Block_release(copy);
+		queue->release();
+	});
+}
+
 kern_return_t IOInterruptDispatchSource::Cancel(IODispatchSourceCancelHandler handler)
 {
 	if (simmac_calls::fails("IOInterruptDispatchSource::Cancel"))
 		return kIOReturnError;
 	detach(ivars);
-	if (handler)
+	if (handler && simmac_knobs.cancel_ms)
+		end_later(ivars->queue, handler);
+	else if (handler)
 		ivars->queue->DispatchAsync(handler);
 	return kIOReturnSuccess;
 }

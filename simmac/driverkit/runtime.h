@@ -48,12 +48,14 @@ std::vector<std::string> failed();
 struct simmac_knobs {
 	std::atomic<uint32_t> segments{1};	/* that PrepareForDMA() cuts a mapping into */
 	std::atomic<uint64_t> reset_us{100000};	/* Reset() takes so long, whatever happens [H8] */
+	std::atomic<uint32_t> cancel_ms{0};	/* from Cancel() to its handler [H7] */
 	/*
 	 * IOPCIFamily as published never changes the layout of a function's
 	 * vectors once it has one; its authors mean to.
 	 */
 	std::atomic<bool> sticky_interrupts{false};
 	std::atomic<uint32_t> power_ms{20000};	/* for SetPowerState() and its super call [L2] */
+	std::atomic<uint32_t> answer_ms{30000};	/* for IOAllowPowerChange() [L9] */
 };
 extern simmac_knobs simmac_knobs;
 

@@ -208,6 +208,22 @@ static void call_out(const struct completion *message, uint32_t count)
 	}
 }
 
+struct notice {
+	mach_msg_header_t header;
+	struct OSNotificationHeader64 notification;
+	struct IOServiceInterestContent content;
+};
+
+static void call_interested(const struct notice *message)
+{
+	const uint64_t *reference = message->notification.reference;
+	IOServiceInterestCallback callback =
+		(IOServiceInterestCallback)(uintptr_t)reference[kIOInterestCalloutFuncIndex];
+
+	callback((void *)(uintptr_t)reference[kIOInterestCalloutRefconIndex], IO_OBJECT_NULL,
+		 message->content.messageType, message->content.messageArgument[0]);
+}
+
 void IODispatchCalloutFromMessage(void *unused, mach_msg_header_t *msg, void *reference)
 {
 	const struct completion *message = (const struct completion *)msg;
@@ -215,11 +231,12 @@ void IODispatchCalloutFromMessage(void *unused, mach_msg_header_t *msg, void *re
 
 	if (msg->msgh_id != kOSNotificationMessageID ||
 	    msg->msgh_size < offsetof(struct completion, content.args) ||
-	    message->notification.type != kIOAsyncCompletionNotificationType ||
 	    !message->notification.reference[kIOAsyncCalloutFuncIndex])
 		return;
 	count = (msg->msgh_size - offsetof(struct completion, content.args)) / sizeof(uint64_t);
-	if (count <= 16)
+	if (message->notification.type == kIOServiceMessageNotificationType && count == 1)
+		call_interested((const struct notice *)msg);
+	else if (message->notification.type == kIOAsyncCompletionNotificationType && count <= 16)
 		call_out(message, (uint32_t)count);
 }
 

@@ -11,7 +11,8 @@ enum simmac_port_kind {
 	SIMMAC_PORT_QUEUE,	/* messages: fd receives, peer sends */
 	SIMMAC_PORT_SERVICE,
 	SIMMAC_PORT_ITERATOR,
-	SIMMAC_PORT_CONNECT	/* fd is the user client's connection */
+	SIMMAC_PORT_CONNECT,	/* fd is the user client's connection */
+	SIMMAC_PORT_NOTIFIER	/* the notices go on as long as its connection does */
 };
 
 /* Counted: a name that goes while a call uses it does not take it away from the call. */

@@ -31,7 +31,9 @@ enum simmac_rpc_op {
 	SIMMAC_RPC_TOUCHED,	/* argument: a guest's address; struct: how. No reply [H1] */
 	SIMMAC_RPC_FAILS,	/* struct: a call's name; fails if it is to fail */
 	SIMMAC_RPC_ASSERT,	/* selector: level; struct: type, 0, name; the reply's argument: an id */
-	SIMMAC_RPC_UNASSERT	/* all that the connection has; so does closing it */
+	SIMMAC_RPC_UNASSERT,	/* all that the connection has; so does closing it */
+	SIMMAC_RPC_LISTEN,	/* carries a port and a reference; until the connection closes */
+	SIMMAC_RPC_ALLOW	/* argument: what came with a notice */
 };
 
 enum simmac_rpc_match {

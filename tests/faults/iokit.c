@@ -122,7 +122,8 @@ static kern_return_t use(enum iokit_call call)
 
 	if (death && iokit_has_connection(call))
 		return strike(death);
-	if (!counted && call != IOKIT_mach_msg_receive)
+	/* These two are made by threads of libquiver's own. */
+	if (!counted && call != IOKIT_mach_msg_receive && call != IOKIT_IOAllowPowerChange)
 		return 0;
 	nth = atomic_fetch_add(&plan.used[call], 1) + 1;
 	for (size_t i = 0; i < plan.count; i++) {
@@ -321,6 +322,30 @@ UNDER_LIBQUIVER(IOReturn, IOPMAssertionRelease, IOPMAssertionID assertion)
 
 	give_back(!result);
 	return result;
+}
+
+/* A connection, a notifier and a port: each is given back by itself. */
+UNDER_LIBQUIVER(io_connect_t, IORegisterForSystemPower, void *refcon, IONotificationPortRef *port,
+		IOServiceInterestCallback callback, io_object_t *notifier)
+{
+	io_connect_t connect = MACH_PORT_NULL;
+
+	if (!use(IOKIT_IORegisterForSystemPower))
+		connect = IORegisterForSystemPower(refcon, port, callback, notifier);
+	for (int i = 0; i < 3; i++)
+		hold(connect);
+	return connect;
+}
+
+UNDER_LIBQUIVER(IOReturn, IODeregisterForSystemPower, io_object_t *notifier)
+{
+	give_back(*notifier);
+	return IODeregisterForSystemPower(notifier);
+}
+
+UNDER_LIBQUIVER(IOReturn, IOAllowPowerChange, io_connect_t connect, intptr_t id)
+{
+	return use(IOKIT_IOAllowPowerChange) ? kIOReturnError : IOAllowPowerChange(connect, id);
 }
 
 UNDER_LIBQUIVER(kern_return_t, IOServiceOpen, io_service_t service, task_port_t task,

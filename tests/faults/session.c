@@ -574,6 +574,36 @@ struct session_result session_lose(const char *name, const char *away, const cha
 	return session.result;
 }
 
+static void sleep_and_wake(struct session *session)
+{
+	struct quiver_device_info info;
+	int count = quiver_devices_list(&info, 1);
+
+	if (failed(session, "quiver_devices_list", count) ||
+	    failed(session, "quiver_device_open", quiver_device_open(info.id, &session->device)))
+		return;
+	if (!failed(session, "quiver_device_watch",
+		    quiver_device_watch(session->device, on_loss, session))) {
+		free(mac_control("sleep"));
+		if (!wait_for(session, has_loss, 0) || session->cause != QUIVER_DEXT_CAUSE_SLEEP)
+			wrong(session, "the Mac sleeps, and nobody was told");
+		free(mac_control("wake"));
+	}
+	quiver_device_close(session->device);
+}
+
+struct session_result session_sleep(const char *name)
+{
+	struct session session = { .name = name };
+
+	pthread_mutex_init(&session.lock, NULL);
+	pthread_cond_init(&session.changed, NULL);
+	sleep_and_wake(&session);
+	pthread_cond_destroy(&session.changed);
+	pthread_mutex_destroy(&session.lock);
+	return session.result;
+}
+
 /* What it does not find is not there; of that it could not look it says so. */
 static void asked(struct session *session, const char *call, int error)
 {

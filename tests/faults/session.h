@@ -25,6 +25,8 @@ struct session_result session_run_with_many(const char *name);
 
 /* In the middle of its use, the device goes and comes back by these of simmacctl's. */
 struct session_result session_lose(const char *name, const char *away, const char *back);
+/* It is watched, and the Mac sleeps and wakes. */
+struct session_result session_sleep(const char *name);
 
 /* The same of what libquiver tells of the Mac itself. */
 struct session_result session_ask_mac(const char *name);

@@ -183,13 +183,27 @@ static void each_question_to_the_mac_may_fail(void **unused)
 	sweep_iokit(session_ask_mac, "between libquiver and the registry");
 }
 
+/* The Mac then waits for as long as it does, and what it is to be told it is told. */
+static void the_answer_to_sleep_may_fail(void **unused)
+{
+	struct account before = begin("--device endpoint --answer-ms 200");
+	unsigned int since = injected;
+
+	for (size_t kind = 0; kind < KINDS; kind++)
+		if (fits(IOKIT_IOAllowPowerChange, kind))
+			try_iokit(&before, session_sleep, IOKIT_IOAllowPowerChange, 1, kind);
+	say_injected("as the Mac sleeps", since);
+	assert_true(injected > since);
+	mac_stop();
+}
+
 /* Every name that libquiver is linked with, less those that cannot fail. */
 static void no_call_into_iokit_is_missing(void **unused)
 {
 	static const char *const harmless[] = {
 		"CFBooleanGetTypeID", "CFBooleanGetValue", "CFDataGetBytePtr", "CFDataGetLength",
 		"CFDataGetTypeID", "CFGetTypeID", "CFNumberGetTypeID", "CFStringGetTypeID",
-		"IONotificationPortGetMachPort", "mach_task_self",
+		"IODispatchCalloutFromMessage", "IONotificationPortGetMachPort", "mach_task_self",
 	};
 	FILE *names = popen("nm --undefined-only --format=just-symbols " FAULTS_HOST_LIBRARY, "r");
 	unsigned int ours = 0;
@@ -539,6 +553,7 @@ int main(void)
 		cmocka_unit_test(no_call_into_iokit_is_missing),
 		cmocka_unit_test(each_call_into_iokit_may_fail),
 		cmocka_unit_test(each_question_to_the_mac_may_fail),
+		cmocka_unit_test(the_answer_to_sleep_may_fail),
 		cmocka_unit_test(each_call_into_driverkit_may_fail),
 		cmocka_unit_test(each_call_may_fail_while_the_driver_starts),
 		cmocka_unit_test(each_call_may_fail_while_the_device_goes_and_comes),

@@ -714,7 +714,7 @@ static void end(struct world &world)
 {
 	for (const char *name : faults)
 		simmac_calls::fail(name, 0);
-	machine_wake(world.machine);
+	machine_wake(world.machine, false);
 	while (!world.users.empty())
 		close_client(world, 0);
 	check_free(world);

@@ -4,7 +4,7 @@
  * names of images and their image.json, and what macOS' programs and QEMU print.
  *
  * An input has parts, each begun by a line "%NAME": args (one a line), config,
- * json, and those of parts[] below. Nothing is started, no port is taken, and the only file
+ * json, those of commands[], args of theirs, and those of parts[] below. Nothing is started, no port is taken, and the only file
  * that is read is an image.json.
  */
 #include <errno.h>
@@ -23,6 +23,7 @@
 #include "run/options.h"
 #include "run/plan.h"
 #include "run/values.h"
+#include "sim.h"
 #include "spec.h"
 #include "vm.h"
 
@@ -86,6 +87,44 @@ int quiver_usage_error(const char *format, ...)
 	say(format, args);
 	va_end(args);
 	return QUIVER_EXIT_USAGE;
+}
+
+/* What they say goes to standard output, which nobody reads. */
+static bool simulated, accepted;
+
+/* Here a command begins that has understood its options; and here it ends. */
+int quiver_sim_start(struct quiver_sim *sim, const struct quiver_sim_options *options)
+{
+	fuzz_require(options->enabled || !(options->devices.count || options->args.count));
+	fuzz_require(options->enabled == simulated);
+	accepted = true;
+	memset(sim, 0, sizeof(*sim));
+	return QUIVER_EXIT_SIMULATION;
+}
+
+bool quiver_sim_present(void)
+{
+	return false;
+}
+
+bool quiver_sim_running(struct quiver_sim *sim)
+{
+	return false;
+}
+
+int quiver_sim_end(struct quiver_sim *sim, int status)
+{
+	fuzz_require(status == QUIVER_EXIT_SIMULATION);
+	return status;
+}
+
+json_t *quiver_sim_json(const struct quiver_sim *sim)
+{
+	return json_null();
+}
+
+void quiver_sim_free(struct quiver_sim *sim)
+{
 }
 
 static void make_image_folder(void)
@@ -187,17 +226,25 @@ static void check_options(const struct quiver_run_options *options)
 	fuzz_require(!(options->firmware && (options->kernel || options->image)));
 }
 
-static void parse_args(char *text)
+/* A line a word, behind the first. */
+static int split_args(char *text, char **argv)
 {
-	struct quiver_run_options options;
-	char *argv[ARGS_MAX + 2] = { "run" };
-	int argc = 1, status;
+	int argc = 1;
 	char *line;
 
 	while (argc <= ARGS_MAX && (line = strsep(&text, "\n")))
 		if (*line || text)
 			argv[argc++] = line;
 	optind = 0;
+	return argc;
+}
+
+static void parse_args(char *text)
+{
+	char *argv[ARGS_MAX + 2] = { "run" };
+	struct quiver_run_options options;
+	int argc = split_args(text, argv), status;
+
 	status = quiver_run_options_parse(&options, argc, argv);
 	fuzz_require(status == QUIVER_EXIT_OK || status == QUIVER_EXIT_USAGE ||
 		     status == QUIVER_EXIT_SETUP);
@@ -206,6 +253,48 @@ static void parse_args(char *text)
 		check_plan(&options);
 	}
 	quiver_run_options_free(&options);
+}
+
+static const struct command {
+	const char *name;
+	int (*main)(int argc, char **argv);
+	const char *options;		/* that it has, a space behind each */
+} commands[] = {
+	{ "list", quiver_list_main, "--json " },
+	{ "doctor", quiver_doctor_main, "--json --memory --qemu " },
+	{ "probe", quiver_probe_main, "--json --device --stage --upto --record --force " },
+};
+
+/* Whether it is an option, be it cut short; getopt_long() wants no more of a name than makes it clear. */
+static bool is_known(const struct command *command, const char *word)
+{
+	static const char common[] = "--help --sim --sim-device --sim-arg ";
+	size_t length = strcspn(word, "=");
+	char option[64];
+
+	if (length > sizeof(option) - 1)
+		return false;
+	snprintf(option, sizeof(option), "%.*s", (int)length, word);
+	return !strcmp(option, "--") || strstr(common, option) || strstr(command->options, option);
+}
+
+/* It begins with nothing that it does not know, and ends as it should where it does not begin. */
+static void run_command(const struct command *command, char *text)
+{
+	char *argv[ARGS_MAX + 2] = { (char *)command->name };
+	int argc = split_args(text, argv), status;
+
+	simulated = false;
+	for (int i = 1; i < argc; i++)
+		simulated = simulated || !strcmp(argv[i], "--sim");
+	accepted = false;
+	status = command->main(argc, argv);
+	if (status != QUIVER_EXIT_SIMULATION) {
+		fuzz_require(!accepted && (status == QUIVER_EXIT_OK || status == QUIVER_EXIT_USAGE));
+		return;
+	}
+	fuzz_require(accepted);
+	fuzz_require(argc == 1 || (*argv[1] == '-' && is_known(command, argv[1])));
 }
 
 /* --- what programs print --------------------------------------------------------------------------- */
@@ -325,6 +414,9 @@ static void take_part(struct input *input, const char *name, char *text)
 		input->args = text;
 	if (!strcmp(name, "config"))
 		input->config = text;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(name, commands[i].name))
+			run_command(&commands[i], text);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (!strcmp(name, parts[i].name))
 			parts[i].use(text, &input->facts);

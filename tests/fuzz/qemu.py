@@ -65,7 +65,8 @@ class Writer:
     def rules(self):
         tree = ["-iquote", f"{self.top}/qemu", f"-I{self.top}/include", f"-I{self.top}",
                 f"-I{self.top}/tests/fuzz"]
-        flags = ["-O1", "-g", *SANITIZE, *tree]
+        # Their timers are the fuzzer's, which waits for none.
+        flags = ["-O1", "-g", "-Dtimer_mod=fuzz_timer_mod", *SANITIZE, *tree]
         host = [*flags, "-std=gnu11", "-D_GNU_SOURCE", f"-I{self.top}/simmac/iokit/include", "-fPIE"]
         self.lines += [
             "rule qemu",

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Calls of the simulated Mac that are made to fail: all can, one by one or several at once. */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/sysctl.h>
 #include <CoreFoundation/CoreFoundation.h>
+#include <IOKit/IOMessage.h>
 #include <IOKit/pwr_mgt/IOPMLib.h>
 
 #include "test_dext_mac.h"
@@ -12,32 +14,6 @@ static int start(void **unused)
 {
 	mac_start("--device endpoint");
 	return 0;
-}
-
-static int stop(void **unused)
-{
-	mac_stop();
-	return 0;
-}
-
-static bool control(const char *command)
-{
-	char *answer = mac_control("%s", command);
-	bool done = answer;
-
-	free(answer);
-	return done;
-}
-
-static bool answer_has(const char *command, const char *text)
-{
-	char *answer = mac_control("%s", command);
-	bool has;
-
-	assert_non_null(answer);
-	has = strstr(answer, text);
-	free(answer);
-	return has;
 }
 
 static io_registry_entry_t entry;
@@ -181,6 +157,65 @@ static bool asserts_power(void)
 	return true;
 }
 
+static void ignore(void *context, io_service_t service, uint32_t message, void *argument)
+{
+}
+
+static bool hears_of_sleep(void)
+{
+	IONotificationPortRef port;
+	io_object_t notifier;
+	io_connect_t connect = IORegisterForSystemPower(NULL, &port, ignore, &notifier);
+
+	if (!connect)
+		return false;
+	IODeregisterForSystemPower(&notifier);
+	IOServiceClose(connect);
+	IONotificationPortDestroy(port);
+	return true;
+}
+
+static intptr_t notice;
+
+static void note(void *context, io_service_t service, uint32_t message, void *argument)
+{
+	if (message == kIOMessageSystemWillSleep)
+		notice = (intptr_t)argument;
+}
+
+static void *fall_asleep(void *unused)
+{
+	assert_true(mac_does("sleep"));
+	return NULL;
+}
+
+/* If the answer fails, the Mac sleeps when nobody listens any more. */
+static bool lets_sleep(void)
+{
+	IONotificationPortRef port;
+	io_object_t notifier;
+	io_connect_t connect = IORegisterForSystemPower(NULL, &port, note, &notifier);
+	union {
+		mach_msg_header_t header;
+		char room[1024];
+	} message;
+	pthread_t sleeper;
+	bool works;
+
+	pthread_create(&sleeper, NULL, fall_asleep, NULL);
+	assert_int_equal(mach_msg(&message.header, MACH_RCV_MSG, 0, sizeof(message),
+				  IONotificationPortGetMachPort(port), MACH_MSG_TIMEOUT_NONE,
+				  MACH_PORT_NULL), MACH_MSG_SUCCESS);
+	IODispatchCalloutFromMessage(NULL, &message.header, port);
+	works = !IOAllowPowerChange(connect, notice);
+	IODeregisterForSystemPower(&notifier);
+	pthread_join(sleeper, NULL);
+	assert_true(mac_does("wake"));
+	IOServiceClose(connect);
+	IONotificationPortDestroy(port);
+	return works;
+}
+
 static const struct {
 	const char *call;
 	bool (*works)(void);
@@ -200,6 +235,8 @@ static const struct {
 	{ "IONotificationPortCreate", creates_notification_port },
 	{ "sysctlbyname", reads_sysctl },
 	{ "IOPMAssertionCreateWithName", asserts_power },
+	{ "IORegisterForSystemPower", hears_of_sleep },
+	{ "IOAllowPowerChange", lets_sleep },
 };
 
 #define CLIENT_CALLS (sizeof(client_calls) / sizeof(client_calls[0]))
@@ -239,11 +276,11 @@ static void all_that_can_fail_are_listed(void **unused)
 	assert_int_equal(words_of("calls", true), CLIENT_CALLS);
 	assert_true(words_of("calls", false) > 30);
 	for (size_t i = 0; i < CLIENT_CALLS; i++)
-		assert_true(answer_has("calls", client_calls[i].call));
-	assert_false(control("fail IODMACommand::Destroy 1"));
-	assert_false(control("delay nothing 1"));
-	assert_true(control("fail IOService::SetPowerState 1"));
-	assert_true(control("fail IOService::SetPowerState 0"));
+		assert_true(mac_answers("calls", client_calls[i].call));
+	assert_false(mac_does("fail IODMACommand::Destroy 1"));
+	assert_false(mac_does("delay nothing 1"));
+	assert_true(mac_does("fail IOService::SetPowerState 1"));
+	assert_true(mac_does("fail IOService::SetPowerState 0"));
 }
 
 static void several_fail_at_once(void **unused)
@@ -253,9 +290,9 @@ static void several_fail_at_once(void **unused)
 	uint32_t status[5];
 
 	client = client_open_claimed();
-	assert_true(control("fail IODMACommand::PrepareForDMA 1"));
-	assert_true(control("fail IODMACommand::PrepareForDMA 3"));
-	assert_true(control("fail IODMACommand::Create 4"));
+	assert_true(mac_does("fail IODMACommand::PrepareForDMA 1"));
+	assert_true(mac_does("fail IODMACommand::PrepareForDMA 3"));
+	assert_true(mac_does("fail IODMACommand::Create 4"));
 	for (unsigned int i = 0; i < 5; i++)
 		status[i] = client_dma_map(client, memory, GRANULE, i == 1 ? &iova : &ignored);
 	assert_int_equal(status[0], QUIVER_DEXT_S_IO);
@@ -264,7 +301,7 @@ static void several_fail_at_once(void **unused)
 	assert_int_equal(status[3], QUIVER_DEXT_S_IO);
 	assert_int_equal(status[4], QUIVER_DEXT_S_OK);
 	/* In their order, and nothing else. */
-	assert_true(answer_has("state", "\"failed_calls\": [\n"
+	assert_true(mac_answers("state", "\"failed_calls\": [\n"
 			       "    \"IODMACommand::PrepareForDMA\",\n"
 			       "    \"IODMACommand::PrepareForDMA\",\n"
 			       "    \"IODMACommand::Create\"\n  ]"));
@@ -276,20 +313,20 @@ static void several_fail_at_once(void **unused)
 static void any_call_counts(void **unused)
 {
 	client = client_open();
-	assert_true(control("fail any 1"));
-	assert_true(control("fail any 3"));
+	assert_true(mac_does("fail any 1"));
+	assert_true(mac_does("fail any 3"));
 	assert_false(calls_method());
-	assert_true(answer_has("state", "\"IOConnectCallMethod\"\n  ]"));
+	assert_true(mac_answers("state", "\"IOConnectCallMethod\"\n  ]"));
 	assert_false(calls_method());
-	assert_true(answer_has("state", "\"OSData::withCapacity\"\n  ]"));
+	assert_true(mac_answers("state", "\"OSData::withCapacity\"\n  ]"));
 	assert_true(calls_method());
-	assert_true(control("fail any 1"));
-	assert_true(control("fail any 0"));
+	assert_true(mac_does("fail any 1"));
+	assert_true(mac_does("fail any 0"));
 	assert_true(calls_method());
 	IOServiceClose(client);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, mac_teardown)
 
 int main(void)
 {

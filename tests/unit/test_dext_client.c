@@ -26,12 +26,6 @@ static int start_nvme(void **unused)
 	return 0;
 }
 
-static int stop(void **unused)
-{
-	mac_stop();
-	return 0;
-}
-
 /* By selector, as dext_abi.h has them. */
 static const struct counts {
 	uint32_t scalars, structure, scalars_out, structure_out;
@@ -540,7 +534,7 @@ static void device_writes_reach_the_client(void **unused)
 	IOServiceClose(client);
 }
 
-#define TEST(name, start) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name, start) cmocka_unit_test_setup_teardown(name, start, mac_teardown)
 #define TEST_ENDS_ITSELF(name, start) cmocka_unit_test_setup(name, start)
 
 int main(void)

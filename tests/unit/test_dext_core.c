@@ -109,6 +109,53 @@ static void failures_of_a_map_unwind(void **unused)
 	fake_delete(dext);
 }
 
+/* In whichever read of the start: without its survey it would have no vectors, and be reset wrongly. */
+static void a_read_that_fails_at_the_start_loses_nothing(void **unused)
+{
+	struct quiver_dext_identity identity;
+	struct quiver_dext *dext;
+	unsigned int started = 0;
+
+	for (unsigned int nth = 1; nth < 100; nth++) {
+		fake.fail_read = nth;
+		if (quiver_dext_new(&fake_ops, NULL, 0, fake_limits, &dext)) {
+			assert_int_equal(fake.allocated, 0);
+			continue;
+		}
+		started++;
+		fake.fail_read = 0;
+		quiver_dext_identify(dext, &identity);
+		assert_int_equal(identity.class_revision, 0x030000a1);
+		assert_int_equal(quiver_dext_vectors(dext, QUIVER_DEXT_IRQ_MSI), 16);
+		assert_int_equal(quiver_dext_claim(dext, &client_a), 0);
+		assert_int_equal(quiver_dext_config_write(dext, &client_a, DEVSTA, 2, 0xf), 0);
+		memset(fake.log, 0, sizeof(fake.log));
+		fake_release(dext, &client_a);
+		fake_expect_log("fi");
+		fake_delete(dext);
+	}
+	/* All but those of the id, of which the device is known. */
+	assert_in_range(started, 97, 98);
+}
+
+/* From some read of the start on it says nothing. */
+static void a_device_that_falls_silent_at_the_start_is_none(void **unused)
+{
+	struct quiver_dext *dext;
+	unsigned int reads = 0;
+
+	assert_int_equal(quiver_dext_new(&fake_ops, NULL, 0, fake_limits, &dext), 0);
+	reads = fake.reads;
+	fake_delete(dext);
+	for (unsigned int nth = 1; nth <= reads; nth++) {
+		fake.silent = false;
+		fake.silent_after = nth;
+		assert_int_equal(quiver_dext_new(&fake_ops, NULL, 0, fake_limits, &dext),
+				 -ETIMEDOUT);
+		assert_int_equal(fake.allocated, 0);
+	}
+}
+
 /* Capability lists that loop, or lead nowhere. */
 static void config_space_is_hostile(void **unused)
 {
@@ -424,6 +471,8 @@ int main(void)
 		TEST(a_device_found_running_is_stopped_first),
 		TEST(odd_grants_are_given_back),
 		TEST(failures_of_a_map_unwind),
+		TEST(a_read_that_fails_at_the_start_loses_nothing),
+		TEST(a_device_that_falls_silent_at_the_start_is_none),
 		TEST(config_space_is_hostile),
 		TEST(three_registers_can_be_written_and_nothing_else),
 		TEST(a_hidden_capability_cannot_be_written),

@@ -21,12 +21,6 @@ static int start(void **unused)
 	return 0;
 }
 
-static int stop(void **unused)
-{
-	mac_stop();
-	return 0;
-}
-
 /* --- a session, to be cut off ----------------------------------------------------------------- */
 
 struct session {
@@ -312,7 +306,7 @@ static void of_two_clients_the_one_without_the_claim_gets_nothing(void **unused)
 	expect_free(CALLS);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, mac_teardown)
 
 int main(void)
 {

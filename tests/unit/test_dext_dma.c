@@ -21,12 +21,6 @@ static int start(void **unused)
 	return 0;
 }
 
-static int stop(void **unused)
-{
-	mac_stop();
-	return 0;
-}
-
 static struct quiver_dext_dma_entry map_of(const void *address, uint64_t length)
 {
 	return (struct quiver_dext_dma_entry){
@@ -332,7 +326,7 @@ static void a_failed_release_is_told_and_is_one(void **unused)
 	IOServiceClose(client);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, mac_teardown)
 
 int main(void)
 {

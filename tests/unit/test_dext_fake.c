@@ -19,12 +19,19 @@ static uint32_t config_read(void *shell, unsigned int offset, unsigned int width
 	uint32_t value = 0;
 
 	assert_true(offset % width == 0 && offset + width <= sizeof(fake.config));
+	fake.reads++;
+	if (fake.silent_after && !--fake.silent_after)
+		fake.silent = true;
 	if (fake.answers_after && offset == 0 && !--fake.answers_after)
 		fake.silent = false;
-	if (fake.silent)
+	if (fake.silent || (fake.fail_read && !--fake.fail_read))
 		return width == 4 ? ~0u : (1u << 8 * width) - 1;
 	if (fake.retries && offset == 0 && width == 4)
 		return 0xffff0001;
+	if (offset <= DEVSTA && offset + width > DEVSTA && fake.clock < fake.pending_until)
+		fake.config[DEVSTA] |= PENDING;
+	else
+		fake.config[DEVSTA] &= (uint8_t)~PENDING;
 	memcpy(&value, fake.config + offset, width);
 	return value;
 }
@@ -77,6 +84,8 @@ static int unmap(void *shell, const struct quiver_dext_grant *grant)
 	/* What it does to a device that masters the bus, no log need tell [D8]. */
 	if (fake.strict && !fake.unplugged && fake.config[4] & MASTER)
 		fail_msg("a mapping is released under a device that masters the bus");
+	if (fake.strict && !fake.unplugged && fake.clock < fake.pending_until)
+		fail_msg("a mapping is released with transactions pending");
 	fake.mapped--;
 	return fake.unmap_result;
 }
@@ -93,6 +102,8 @@ static int reset(void *shell, enum quiver_reset_method method)
 	if (fake.reset_result[method])
 		return fake.reset_result[method];
 	fake.silent = fake.silent || fake.dies_of_reset || fake.answers_after;
+	if (!fake.stays_pending)
+		fake.pending_until = 0;
 	return 0;
 }
 
@@ -184,6 +195,13 @@ struct quiver_dext *fake_new_claimed(void)
 
 	assert_int_equal(quiver_dext_claim(dext, &client_a), 0);
 	return dext;
+}
+
+void fake_release(struct quiver_dext *dext, const void *client)
+{
+	struct quiver_dext_pending page;
+
+	quiver_dext_release(dext, client, &page);
 }
 
 void fake_delete(struct quiver_dext *dext)

@@ -16,6 +16,8 @@
 
 #define GRANULE		QUIVER_DART_GRANULE
 #define MASTER		0x4u
+#define DEVSTA		0x4a
+#define PENDING		0x20u
 
 /* What the device does, and a log of what was done to it. */
 extern struct fake {
@@ -25,6 +27,10 @@ extern struct fake {
 	bool keeps_mastering;		/* does not let bus mastering go */
 	bool restores_mastering;	/* a reset turns it on again */
 	bool strict;			/* no mapping may be released under mastering, but by its client */
+	uint64_t pending_until;		/* its transactions are, by the clock or until a reset */
+	bool stays_pending;		/* through a reset as well */
+	unsigned int silent_after;	/* from the nth read from here on */
+	unsigned int fail_read;		/* the nth from here fails, which tells by ones */
 	bool dies_of_reset;
 	bool unplugged;			/* and that is known; silent as well */
 	uint64_t pulled_at;		/* when it becomes so: what the clock says, not 0 */
@@ -34,7 +40,7 @@ extern struct fake {
 	int map_result, unmap_result;
 	uint64_t next_iova, clock;
 	unsigned int mapped, allocated, fail_allocation;
-	unsigned int writes;
+	unsigned int reads, writes;
 	char log[256];
 } fake;
 
@@ -48,6 +54,8 @@ void fake_put32(unsigned int offset, uint32_t value);
 
 struct quiver_dext *fake_new(void);
 struct quiver_dext *fake_new_claimed(void);	/* by client_a */
+/* Its page is nobody's. */
+void fake_release(struct quiver_dext *dext, const void *client);
 /* Nothing may be left mapped or allocated. */
 void fake_delete(struct quiver_dext *dext);
 

@@ -16,7 +16,8 @@
 /* Where the scenario first got an error. */
 enum step {
 	STEP_NONE, STEP_MATCH, STEP_OPEN, STEP_IDENTIFY, STEP_CLAIM, STEP_BAR, STEP_PENDING,
-	STEP_CONFIG, STEP_MAP, STEP_WAIT, STEP_IRQ, STEP_UNMAP, STEP_RESET, STEP_STATS
+	STEP_CONFIG, STEP_MAP, STEP_WAIT, STEP_IRQ, STEP_UNMAP, STEP_RESET, STEP_STATS,
+	STEP_AWAY	/* of no client's call: when the device goes */
 };
 
 static enum step first_error;
@@ -82,7 +83,21 @@ static void use(mach_port_t port, void *memory)
 	IOObjectRelease(service);
 }
 
-static enum step use_with(const char *options)
+/* The Mac sleeps and wakes, and then the cable is pulled and put back, under a client each. */
+static void go_away(void)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		io_connect_t client = client_open_claimed();
+
+		client_master(client, true);
+		assert_true(mac_does(i ? "unplug endpoint0" : "sleep"));
+		assert_true(mac_does(i ? "plug endpoint0" : "wake"));
+		IOServiceClose(client);
+		mac_wait_device("clients", 0);
+	}
+}
+
+static enum step use_with(const char *options, bool away)
 {
 	void *memory = memory_new(GRANULE);
 	mach_port_t port;
@@ -90,7 +105,10 @@ static enum step use_with(const char *options)
 	first_error = STEP_NONE;
 	mac_start(options);
 	assert_int_equal(mach_port_allocate(mach_task_self(), MACH_PORT_RIGHT_RECEIVE, &port), 0);
-	use(port, memory);
+	if (away)
+		go_away();
+	else
+		use(port, memory);
 	mac_wait_device("clients", 0);
 	mach_port_deallocate(mach_task_self(), port);
 	memory_free(memory, GRANULE);
@@ -137,6 +155,10 @@ static const struct fault {
 	{ "IOPCIDevice::GetBARInfo", ANYWHERE },
 	{ "IOPCIDevice::ConfigurationRead", ANYWHERE },
 	{ "IOPCIDevice::ConfigurationWrite", ANYWHERE },
+	/* Whether it is unplugged is then not known. */
+	{ "IOPCIDevice::GetLinkSpeed", STEP_AWAY },
+	/* Of super: the driver passes its error on. */
+	{ "IOService::SetPowerState", STEP_AWAY },
 };
 
 #define FAULTS (sizeof(faults) / sizeof(faults[0]))
@@ -144,14 +166,15 @@ static const struct fault {
 static void try_fault(const struct fault *fault, uint64_t nth)
 {
 	char options[256];
+	bool away = fault->step == STEP_AWAY;
 	enum step step;
 
 	snprintf(options, sizeof(options), "--device endpoint --fail %s:%u", fault->call,
 		 (unsigned int)nth);
-	step = use_with(options);
+	step = use_with(options, away);
 	if (mac_calls(fault->call) < nth)
 		fail_msg("%s: never used %u times", fault->call, (unsigned int)nth);
-	if (nth == 1 && fault->step && step != fault->step)
+	if (nth == 1 && fault->step && !away && step != fault->step)
 		fail_msg("%s: heard of at step %d", fault->call, step);
 	if (mac_end())
 		fail_msg("%s, use %u: something was left", fault->call, (unsigned int)nth);
@@ -161,10 +184,13 @@ static void a_failed_call_is_heard_of_and_leaves_nothing(void **unused)
 {
 	uint64_t uses[FAULTS];
 
-	assert_int_equal(use_with("--device endpoint"), STEP_NONE);
-	for (size_t i = 0; i < FAULTS; i++)
-		uses[i] = mac_calls(faults[i].call);
-	mac_stop();
+	for (unsigned int away = 0; away < 2; away++) {
+		assert_int_equal(use_with("--device endpoint", away), STEP_NONE);
+		for (size_t i = 0; i < FAULTS; i++)
+			if ((faults[i].step == STEP_AWAY) == away)
+				uses[i] = mac_calls(faults[i].call);
+		mac_stop();
+	}
 	for (size_t i = 0; i < FAULTS; i++) {
 		for (uint64_t nth = 1; nth <= uses[i] && nth <= USES; nth++)
 			try_fault(&faults[i], nth);
@@ -176,7 +202,8 @@ static void all_calls_are_tried(void **unused)
 {
 	uint64_t known = 0, all;
 
-	assert_int_equal(use_with("--device endpoint"), STEP_NONE);
+	assert_int_equal(use_with("--device endpoint", false), STEP_NONE);
+	go_away();
 	for (size_t i = 0; i < FAULTS; i++) {
 		assert_true(mac_calls(faults[i].call) >= 1);
 		known++;
@@ -200,7 +227,10 @@ static void the_next_client_finds_a_working_device(void **unused)
 		if (faults[i].step == STEP_MATCH)
 			continue;
 		free(mac_control("fail %s 1", faults[i].call));
-		use(port, memory);
+		if (faults[i].step == STEP_AWAY)
+			go_away();
+		else
+			use(port, memory);
 		mac_wait_device("clients", 0);
 		free(mac_control("fail %s 0", faults[i].call));
 		client = client_open_claimed();

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "test_dext_mac.h"
 
@@ -24,12 +25,6 @@ static int start(void **unused)
 static int start_sticky(void **unused)
 {
 	mac_start("--device endpoint --sticky-interrupts");
-	return 0;
-}
-
-static int stop(void **unused)
-{
-	mac_stop();
 	return 0;
 }
 
@@ -334,6 +329,40 @@ static void a_kind_that_stays_is_made_do_with(void **unused)
 	tear_down(&client);
 }
 
+static int start_slow(void **unused)
+{
+	mac_start("--device endpoint --cancel-ms 1500");
+	return 0;
+}
+
+#define ENDING_MAX (2 * QUIVER_DEXT_VECTORS_MAX)
+
+/* A client that sets them up over and over waits in the end for those that are on their way out. */
+static void those_that_are_ending_are_bounded(void **unused)
+{
+	struct client client = set_up(QUIVER_DEXT_IRQ_MSIX, VECTORS);
+	unsigned int rounds = 1;
+	kern_return_t result;
+	uint64_t granted;
+
+	do {
+		result = client_irq(client.connect, QUIVER_DEXT_IRQ_MSIX, VECTORS, &granted);
+		rounds += !result;
+	} while (!result && rounds <= 2 * ENDING_MAX / VECTORS);
+	assert_int_equal(result, kIOReturnNoResources);
+	assert_int_equal(rounds, ENDING_MAX / VECTORS);
+	/* They end, and then there is room again. */
+	for (unsigned int i = 0; result && i < 1000; i++) {
+		usleep(10000);
+		result = client_irq(client.connect, QUIVER_DEXT_IRQ_MSIX, VECTORS, &granted);
+	}
+	assert_int_equal(result, kIOReturnSuccess);
+	arm(&client);
+	raise_vectors(VECTORS - 1, 1);
+	assert_true(woken_on(client.port, 2000));
+	tear_down(&client);
+}
+
 /* Sources end while they deliver: nothing is touched that is gone. */
 static void closing_under_fire(void **unused)
 {
@@ -352,7 +381,7 @@ static void closing_under_fire(void **unused)
 		pthread_join(threads[i], NULL);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, mac_teardown)
 
 int main(void)
 {
@@ -367,7 +396,9 @@ int main(void)
 		TEST(reset_ends_interrupts),
 		TEST(the_kind_can_change),
 		cmocka_unit_test_setup_teardown(a_kind_that_stays_is_made_do_with, start_sticky,
-						stop),
+						mac_teardown),
+		cmocka_unit_test_setup_teardown(those_that_are_ending_are_bounded, start_slow,
+						mac_teardown),
 		TEST(closing_under_fire),
 	};
 

@@ -64,7 +64,7 @@ static void after_sleep_it_is_free_once_its_client_has_closed(void **unused)
 	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_SLEEP, 0);
 	assert_int_equal(quiver_dext_claim(dext, &client_b), -EBUSY);
 	assert_int_equal(quiver_dext_claim(dext, &client_a), -ENODEV);
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	fake_expect(dext, QUIVER_DEXT_UNCLAIMED, QUIVER_DEXT_CAUSE_NONE, 0);
 	expect_claim_of_b(dext);
 	fake_delete(dext);
@@ -75,7 +75,7 @@ static void a_client_may_close_while_the_mac_sleeps(void **unused)
 	struct quiver_dext *dext = new_live();
 
 	quiver_dext_sleep(dext);
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_SLEEP, 0);
 	assert_int_equal(quiver_dext_claim(dext, &client_b), -ENODEV);
 	quiver_dext_wake(dext);
@@ -110,7 +110,7 @@ static void a_device_that_does_not_stop_is_quarantined_over_sleep(void **unused)
 	quiver_dext_sleep(dext);
 	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_SILENT, 2);
 	expect_told(dext, QUIVER_DEXT_CAUSE_SILENT);
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	assert_int_equal(quiver_dext_claim(dext, &client_b), -ENODEV);
 	quiver_dext_wake(dext);
 	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_SILENT, 2);
@@ -140,7 +140,7 @@ static void a_device_without_power_keeps_its_mappings_until_it_has_it_again(void
 {
 	struct quiver_dext *dext = new_without_power();
 
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_SLEEP, 2);
 	fake.silent = fake.unplugged = false;
 	fake.strict = true;
@@ -155,7 +155,7 @@ static void a_device_without_power_keeps_its_mappings_until_it_has_it_again(void
 	fake.strict = true;
 	quiver_dext_wake(dext);
 	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_SLEEP, 0);
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	expect_claim_of_b(dext);
 	fake_delete(dext);
 }
@@ -164,7 +164,7 @@ static void one_that_gets_no_power_at_wake_is_not_free(void **unused)
 {
 	struct quiver_dext *dext = new_without_power();
 
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	quiver_dext_wake(dext);
 	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_SLEEP, 2);
 	fake.silent = fake.unplugged = false;
@@ -196,7 +196,7 @@ static void a_client_that_closes_first_costs_no_time_either(void **unused)
 	struct quiver_dext *dext = new_live();
 
 	fake.silent = fake.unplugged = true;
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	assert_null(strpbrk(fake.log, "fh"));
 	assert_int_equal(fake.clock, 0);
 	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_UNPLUGGED, 0);
@@ -211,7 +211,7 @@ static void one_that_is_pulled_during_its_reset_is_not_waited_for(void **unused)
 
 	fake.dies_of_reset = true;
 	fake.pulled_at = 100000;
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	assert_true(fake.clock >= 100000 && fake.clock < 200000);
 	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_UNPLUGGED, 0);
 	fake_delete(dext);
@@ -248,7 +248,7 @@ static void the_end_tries_once_more_to_stop_what_is_quarantined(void **unused)
 	struct quiver_dext *dext = new_live();
 
 	fake.keeps_mastering = true;
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_MASTERING, 2);
 	memset(fake.log, 0, sizeof(fake.log));
 	fake.keeps_mastering = false;
@@ -296,7 +296,7 @@ static void a_loss_is_nothing_to_the_next_claimant(void **unused)
 
 	quiver_dext_sleep(dext);
 	expect_told(dext, QUIVER_DEXT_CAUSE_SLEEP);
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	assert_false(quiver_dext_lost(dext, &page));
 	quiver_dext_wake(dext);
 	expect_claim_of_b(dext);
@@ -312,7 +312,7 @@ static struct quiver_dext *new_quarantined(void)
 	struct quiver_dext *dext = new_live();
 
 	fake.silent = true;
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_SILENT, 2);
 	memset(fake.log, 0, sizeof(fake.log));
 	return dext;
@@ -424,7 +424,7 @@ static void act(struct quiver_dext *dext, const void *client, unsigned int seed)
 		quiver_dext_claim(dext, client);
 		break;
 	case 1:
-		quiver_dext_release(dext, client);
+		fake_release(dext, client);
 		break;
 	case 2:
 		quiver_dext_reset(dext, client, seed / 16 & 1, &value);

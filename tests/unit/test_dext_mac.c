@@ -118,6 +118,12 @@ void mac_stop(void)
 	assert_int_equal(mac_end(), 0);
 }
 
+int mac_teardown(void **unused)
+{
+	mac_stop();
+	return 0;
+}
+
 const char *mac_panic(void)
 {
 	static char report[4096];
@@ -164,6 +170,26 @@ char *mac_control(const char *format, ...)
 	result = simmac_call_run(&port, &call);
 	close(port.fd);
 	return result == kIOReturnSuccess ? read_all(call.take) : NULL;
+}
+
+bool mac_does(const char *command)
+{
+	char *answer = mac_control("%s", command);
+	bool done = answer;
+
+	free(answer);
+	return done;
+}
+
+bool mac_answers(const char *command, const char *text)
+{
+	char *answer = mac_control("%s", command);
+	bool has;
+
+	assert_non_null(answer);
+	has = strstr(answer, text);
+	free(answer);
+	return has;
 }
 
 static json_t *state(void)

@@ -21,6 +21,7 @@
 void mac_start(const char *options);
 /* Orderly: no panic, nothing left behind. */
 void mac_stop(void);
+int mac_teardown(void **unused);	/* the same, as cmocka's teardown */
 /* For a panic: waits for it, and returns the report. */
 const char *mac_panic(void);
 /* The exit status of an orderly end. */
@@ -29,6 +30,10 @@ bool mac_alive(void);
 
 /* A line of simmacctl's. Answers with text, to be freed, or NULL. */
 char *mac_control(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same where the text does not matter: whether it was done. */
+bool mac_does(const char *command);
+/* The same for one that must be done: whether its text has this in it. */
+bool mac_answers(const char *command, const char *text);
 /* A number of the first device, as "mappings"; of calls, as "IOPCIDevice::Open". */
 uint64_t mac_device(const char *key);
 uint64_t mac_calls(const char *key);

@@ -17,7 +17,7 @@ static void the_way_out_has_one_order(void **unused)
 	fake_make_live(dext);
 	assert_int_equal(fake_map(dext, 1, NULL), 0);
 	fake_expect_log("Mp");
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	fake_expect_log("mfci");
 	assert_int_equal(fake_state(dext), QUIVER_DEXT_UNCLAIMED);
 	assert_int_equal(quiver_dext_claim(dext, &client_b), 0);
@@ -148,7 +148,7 @@ static void stopped_then_dead_drops_and_quarantines(void **unused)
 	assert_int_equal(dropped, 1);
 	assert_int_equal(fake.mapped, 0);
 	assert_int_equal(fake_state(dext), QUIVER_DEXT_GONE);
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	assert_int_equal(fake_state(dext), QUIVER_DEXT_GONE);
 	assert_int_equal(quiver_dext_claim(dext, &client_b), -ENODEV);
 	fake_delete(dext);
@@ -166,7 +166,7 @@ static void expect_quarantine_with_mappings(struct quiver_dext *dext)
 	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), -ENODEV);
 	assert_int_equal(quiver_dext_stats(dext, &client_a, &stats), 0);
 	assert_int_equal(stats.mappings, 2);
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	assert_int_equal(fake.mapped, 2);
 	assert_int_equal(quiver_dext_claim(dext, &client_b), -ENODEV);
 	/* The end of the process is the end of them, like it or not. */
@@ -219,6 +219,137 @@ static void revived_by_the_reset_is_well(void **unused)
 	fake_delete(dext);
 }
 
+/* --- Transactions that are pending ------------------------------------------------------------ */
+
+/* Live, with a mapping that must not go too early. */
+static struct quiver_dext *new_strict(void)
+{
+	struct quiver_dext *dext = fake_new_claimed();
+
+	fake.strict = true;
+	assert_int_equal(fake_map(dext, 1, NULL), 0);
+	fake_make_live(dext);
+	return dext;
+}
+
+static void what_is_pending_ends_before_a_reset(void **unused)
+{
+	struct quiver_dext *dext = new_strict();
+	uint64_t dropped;
+
+	fake.pending_until = QUIVER_PENDING_DEADLINE_US / 2;
+	fake.stays_pending = true;
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
+	assert_int_equal(dropped, 1);
+	assert_in_range(fake.clock, QUIVER_PENDING_DEADLINE_US / 2,
+			QUIVER_PENDING_DEADLINE_US / 2 + QUIVER_PENDING_POLL_US);
+	fake_expect(dext, QUIVER_DEXT_CLAIMED, QUIVER_DEXT_CAUSE_NONE, 0);
+	fake_delete(dext);
+}
+
+static void what_stays_pending_a_reset_ends(void **unused)
+{
+	struct quiver_dext *dext = new_strict();
+	uint64_t dropped;
+
+	fake.pending_until = UINT64_MAX;
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
+	assert_int_equal(dropped, 1);
+	assert_in_range(fake.clock, QUIVER_PENDING_DEADLINE_US, 2 * QUIVER_PENDING_DEADLINE_US);
+	fake_delete(dext);
+}
+
+static void what_a_reset_does_not_end_keeps_its_mappings(void **unused)
+{
+	struct quiver_dext *dext = new_strict();
+	uint64_t dropped;
+
+	fake.pending_until = UINT64_MAX;
+	fake.stays_pending = true;
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), -ETIMEDOUT);
+	assert_int_equal(dropped, 0);
+	assert_in_range(fake.clock, 2 * QUIVER_PENDING_DEADLINE_US,
+			2 * QUIVER_PENDING_DEADLINE_US + QUIVER_RESET_DEADLINE_US);
+	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_MASTERING, 1);
+	fake_release(dext, &client_a);
+	assert_int_equal(quiver_dext_claim(dext, &client_b), -ENODEV);
+	/* Each claim tries once more. */
+	fake.pending_until = 0;
+	assert_int_equal(quiver_dext_claim(dext, &client_b), 0);
+	fake_expect(dext, QUIVER_DEXT_CLAIMED, QUIVER_DEXT_CAUSE_NONE, 0);
+	fake_delete(dext);
+}
+
+/* An NVIDIA T4 with no FLR: nothing but the wait lies between the end of mastering and release. */
+static struct quiver_dext *new_without_reset(void)
+{
+	fake_put32(0, 0x1eb810de);
+	fake_put32(0x44, 0);
+	return new_strict();
+}
+
+static void without_a_reset_what_is_pending_is_waited_for(void **unused)
+{
+	struct quiver_dext *dext = new_without_reset();
+
+	fake.pending_until = QUIVER_PENDING_DEADLINE_US / 2;
+	fake_release(dext, &client_a);
+	fake_expect(dext, QUIVER_DEXT_UNCLAIMED, QUIVER_DEXT_CAUSE_NONE, 0);
+	assert_in_range(fake.clock, QUIVER_PENDING_DEADLINE_US / 2 + QUIVER_POSTED_US,
+			QUIVER_PENDING_DEADLINE_US);
+	fake_delete(dext);
+
+	fake_set_up(NULL);
+	dext = new_without_reset();
+	fake.pending_until = UINT64_MAX;
+	fake_release(dext, &client_a);
+	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_MASTERING, 1);
+	fake.strict = false;
+	fake_delete(dext);
+}
+
+/* What a device wrote last may be on its way, whatever its status says. */
+static void without_a_reset_posted_writes_get_their_time(void **unused)
+{
+	struct quiver_dext *dext = new_without_reset();
+
+	fake_release(dext, &client_a);
+	assert_int_equal(fake.clock, QUIVER_POSTED_US);
+	fake_delete(dext);
+
+	fake_set_up(NULL);
+	dext = new_strict();
+	fake.reset_result[0] = fake.reset_result[1] = -EIO;
+	fake_release(dext, &client_a);
+	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_RESET, 0);
+	assert_int_equal(fake.clock, QUIVER_POSTED_US);
+	fake_delete(dext);
+}
+
+static void one_that_is_pulled_is_not_waited_for(void **unused)
+{
+	struct quiver_dext *dext = new_strict();
+
+	fake.pending_until = UINT64_MAX;
+	fake.pulled_at = 5 * QUIVER_PENDING_POLL_US;
+	fake_release(dext, &client_a);
+	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_UNPLUGGED, 0);
+	assert_int_equal(fake.clock, 5 * QUIVER_PENDING_POLL_US);
+	fake_delete(dext);
+}
+
+static void nobody_gets_a_device_with_transactions_pending(void **unused)
+{
+	struct quiver_dext *dext = fake_new();
+
+	fake.pending_until = UINT64_MAX;
+	assert_int_equal(quiver_dext_claim(dext, &client_a), -ETIMEDOUT);
+	fake_expect(dext, QUIVER_DEXT_UNCLAIMED, QUIVER_DEXT_CAUSE_NONE, 0);
+	fake.pending_until = 0;
+	assert_int_equal(quiver_dext_claim(dext, &client_a), 0);
+	fake_delete(dext);
+}
+
 /* --- QUIVER_DEXT_RESET_KEEP ------------------------------------------------------------------- */
 
 static int reset_keeping(struct quiver_dext *dext, uint64_t *dropped)
@@ -268,7 +399,7 @@ static void keeping_keeps_mappings_and_nothing_else(void **unused)
 	assert_int_equal(quiver_dext_irq_configure(dext, &client_a, QUIVER_DEXT_IRQ_MSI, 1,
 						   &granted), 0);
 	memset(fake.log, 0, sizeof(fake.log));
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	fake_expect_log("mfci");
 	fake_delete(dext);
 }
@@ -361,6 +492,13 @@ int main(void)
 		TEST(mastering_on_to_the_end_keeps_its_mappings),
 		TEST(an_id_that_asks_to_retry_is_no_answer),
 		TEST(revived_by_the_reset_is_well),
+		TEST(what_is_pending_ends_before_a_reset),
+		TEST(what_stays_pending_a_reset_ends),
+		TEST(what_a_reset_does_not_end_keeps_its_mappings),
+		TEST(without_a_reset_what_is_pending_is_waited_for),
+		TEST(without_a_reset_posted_writes_get_their_time),
+		TEST(one_that_is_pulled_is_not_waited_for),
+		TEST(nobody_gets_a_device_with_transactions_pending),
 		TEST(keeping_keeps_mappings_and_nothing_else),
 		TEST(what_is_kept_counts_against_the_limits),
 		TEST(a_failed_reset_keeps_only_what_must_be_kept),

@@ -96,7 +96,7 @@ static void without_a_reset_it_is_stopped_all_the_same(void **unused)
 {
 	struct quiver_dext *dext = new_of(0x234210de, 0);
 
-	quiver_dext_release(dext, &client_a);
+	fake_release(dext, &client_a);
 	fake_expect_log("mci");
 	assert_int_equal(fake.config[4] & MASTER, 0);
 	fake_expect(dext, QUIVER_DEXT_UNCLAIMED, QUIVER_DEXT_CAUSE_NONE, 0);

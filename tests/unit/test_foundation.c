@@ -17,12 +17,6 @@ static int start(void **unused)
 	return 0;
 }
 
-static int stop(void **unused)
-{
-	mac_stop();
-	return 0;
-}
-
 /* The first IOPCIDevice that has a driver on it: the card. */
 static io_registry_entry_t card(void)
 {
@@ -264,5 +258,5 @@ int main(void)
 		cmocka_unit_test(constants_are_one_each_and_stay),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, mac_teardown);
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "test_host_iokit.h"
 
+#include <IOKit/pwr_mgt/IOPMLib.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,11 +11,26 @@
 #define ITERATOR 1
 #define SERVICE 10
 #define CONNECT 100
+#define PORT 77			/* of interrupts */
+#define POWER_PORT 78		/* of sleep; and more of them, while one ends and the next begins */
+#define POWER_PORTS 16
+#define POWER_CONNECT 200
+#define POWER_NOTIFIER 300
 
 struct IONotificationPort {
 	pthread_mutex_t lock;
 	pthread_cond_t posted;
 	unsigned int messages;
+	mach_port_t name;
+
+	/* Of sleep: what the messages are, but for wake-ups, and who hears of them. */
+	struct {
+		uint32_t message;
+		intptr_t id;
+	} notice[QUEUE_LIMIT];
+	unsigned int notices;
+	IOServiceInterestCallback callback;
+	void *context;
 };
 
 struct fake_iokit fake;
@@ -25,12 +42,16 @@ mach_port_t mach_task_self(void)
 }
 
 static struct IONotificationPort *port;
+static pthread_mutex_t power_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct IONotificationPort *power[POWER_PORTS], *newest_power;
 static unsigned int next_service;
 static bool stale;
 static _Alignas(64) unsigned char pending_memory[QUIVER_DEXT_PENDING_SIZE];
 
 void fake_reset(void)
 {
+	while (atomic_load(&fake.registrations))
+		sched_yield();
 	memset(&fake, 0, sizeof(fake));
 	memset(pending_memory, 0, sizeof(pending_memory));
 	fake.services = 1;
@@ -77,36 +98,136 @@ void fake_silence(void)
 	pthread_mutex_unlock(&port->lock);
 }
 
+static struct IONotificationPort *port_new(mach_port_t name)
+{
+	struct IONotificationPort *made = calloc(1, sizeof(*made));
+
+	made->name = name;
+	pthread_mutex_init(&made->lock, NULL);
+	pthread_cond_init(&made->posted, NULL);
+	return made;
+}
+
+static void port_free(struct IONotificationPort *gone)
+{
+	pthread_mutex_destroy(&gone->lock);
+	pthread_cond_destroy(&gone->posted);
+	free(gone);
+}
+
 IONotificationPortRef IONotificationPortCreate(mach_port_t main_port)
 {
-	port = calloc(1, sizeof(*port));
-	pthread_mutex_init(&port->lock, NULL);
-	pthread_cond_init(&port->posted, NULL);
+	port = port_new(PORT);
 	fake.objects++;
 	return port;
 }
 
+static void power_free(struct IONotificationPort *gone)
+{
+	pthread_mutex_lock(&power_lock);
+	power[gone->name - POWER_PORT] = NULL;
+	if (newest_power == gone)
+		newest_power = NULL;
+	pthread_mutex_unlock(&power_lock);
+	port_free(gone);
+	atomic_fetch_sub(&fake.registrations, 1);
+}
+
 void IONotificationPortDestroy(IONotificationPortRef notify)
 {
-	pthread_mutex_destroy(&notify->lock);
-	pthread_cond_destroy(&notify->posted);
-	free(notify);
+	if (notify->name != PORT) {
+		power_free(notify);
+		return;
+	}
+	port_free(notify);
 	port = NULL;
 	fake.objects--;
 }
 
 mach_port_t IONotificationPortGetMachPort(IONotificationPortRef notify)
 {
-	return 77;
+	return notify->name;
+}
+
+io_connect_t IORegisterForSystemPower(void *refcon, IONotificationPortRef *to,
+				      IOServiceInterestCallback callback, io_object_t *notifier)
+{
+	mach_port_t i = 0;
+
+	if (fake.deaf)
+		return MACH_PORT_NULL;
+	pthread_mutex_lock(&power_lock);
+	while (power[i])
+		i++;
+	*to = newest_power = power[i] = port_new(POWER_PORT + i);
+	newest_power->callback = callback;
+	newest_power->context = refcon;
+	pthread_mutex_unlock(&power_lock);
+	atomic_fetch_add(&fake.registrations, 1);
+	*notifier = POWER_NOTIFIER;
+	return POWER_CONNECT;
+}
+
+IOReturn IODeregisterForSystemPower(io_object_t *notifier)
+{
+	*notifier = IO_OBJECT_NULL;
+	return kIOReturnSuccess;
+}
+
+IOReturn IOAllowPowerChange(io_connect_t connect, intptr_t id)
+{
+	if (connect != POWER_CONNECT)
+		return kIOReturnError;
+	atomic_store(&fake.answered, id);
+	atomic_fetch_add(&fake.answers, 1);
+	return kIOReturnSuccess;
+}
+
+void fake_notice(uint32_t message, intptr_t id)
+{
+	pthread_mutex_lock(&newest_power->lock);
+	newest_power->notice[newest_power->notices].message = message;
+	newest_power->notice[newest_power->notices++].id = id;
+	pthread_mutex_unlock(&newest_power->lock);
+	post(newest_power);
+}
+
+void fake_patience(void)
+{
+	pthread_mutex_lock(&newest_power->lock);
+	atomic_store(&fake.patient, true);
+	pthread_cond_signal(&newest_power->posted);
+	pthread_mutex_unlock(&newest_power->lock);
+	while (atomic_load(&fake.patient))
+		sched_yield();
+}
+
+void IODispatchCalloutFromMessage(void *unused, mach_msg_header_t *message, void *reference)
+{
+	struct IONotificationPort *from = reference;
+	unsigned int left;
+
+	for (unsigned int i = 0;; i++) {
+		pthread_mutex_lock(&from->lock);
+		left = from->notices - i;
+		if (!left)
+			from->notices = 0;
+		pthread_mutex_unlock(&from->lock);
+		if (!left)
+			return;
+		from->callback(from->context, 0, from->notice[i].message,
+			       (void *)from->notice[i].id);
+	}
 }
 
 /* False: nothing has come. Nobody who waits for ever is told that. */
 static bool take(struct IONotificationPort *from)
 {
+	atomic_bool *silent = from->name == PORT ? &fake.silent : &fake.patient;
 	bool got;
 
 	pthread_mutex_lock(&from->lock);
-	while (!from->messages && !(fake.patience && atomic_exchange(&fake.silent, false)))
+	while (!from->messages && !(fake.patience && atomic_exchange(silent, false)))
 		pthread_cond_wait(&from->posted, &from->lock);
 	got = from->messages;
 	from->messages -= got;
@@ -114,19 +235,35 @@ static bool take(struct IONotificationPort *from)
 	return got;
 }
 
+static struct IONotificationPort *named(mach_port_t name)
+{
+	struct IONotificationPort *found = NULL;
+
+	if (name == PORT)
+		return port;
+	pthread_mutex_lock(&power_lock);
+	if (name >= POWER_PORT && name < POWER_PORT + POWER_PORTS)
+		found = power[name - POWER_PORT];
+	pthread_mutex_unlock(&power_lock);
+	return found;
+}
+
 mach_msg_return_t mach_msg(mach_msg_header_t *msg, mach_msg_option_t option,
 			   mach_msg_size_t send_size, mach_msg_size_t rcv_size,
 			   mach_port_name_t rcv_name, mach_msg_timeout_t timeout,
 			   mach_port_name_t notify)
 {
+	struct IONotificationPort *of = named(option & MACH_SEND_MSG ? msg->msgh_remote_port :
+									rcv_name);
+
 	if (option & MACH_SEND_MSG)
-		return post(port) ? MACH_MSG_SUCCESS : MACH_SEND_TIMED_OUT;
-	if (rcv_name != 77)
+		return post(of) ? MACH_MSG_SUCCESS : MACH_SEND_TIMED_OUT;
+	if (!of)
 		return MACH_RCV_INVALID_NAME;
 	fake.patience = option & MACH_RCV_TIMEOUT ? timeout : 0;
-	if (!take(port))
+	if (!take(of))
 		return MACH_RCV_TIMED_OUT;
-	fake.receives++;
+	fake.receives += of->name == PORT;
 	memset(msg, 0, sizeof(*msg));
 	return MACH_MSG_SUCCESS;
 }
@@ -187,7 +324,8 @@ kern_return_t IOServiceOpen(io_service_t service, task_port_t task, uint32_t typ
 
 kern_return_t IOServiceClose(io_connect_t connect)
 {
-	fake.connections--;
+	if (connect != POWER_CONNECT)
+		fake.connections--;
 	return kIOReturnSuccess;
 }
 
@@ -317,7 +455,7 @@ kern_return_t IOConnectCallAsyncScalarMethod(mach_port_t connection, uint32_t se
 					     uint32_t input_count, uint64_t *output,
 					     uint32_t *output_count)
 {
-	return wake_port == 77 ? IOConnectCallMethod(connection, selector, input, input_count, NULL,
+	return wake_port == PORT ? IOConnectCallMethod(connection, selector, input, input_count, NULL,
 						     0, output, output_count, NULL, NULL)
 			       : kIOReturnBadArgument;
 }

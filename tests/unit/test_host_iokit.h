@@ -45,11 +45,17 @@ struct fake_iokit {
 	atomic_bool silent;			/* see fake_silence(); time stands still otherwise */
 	atomic_uint patience;			/* of who has waited last, in ms; 0: for ever */
 	atomic_bool disconnected;		/* the name is no connection any more */
+
+	bool deaf;				/* nobody can register for sleep */
+	atomic_uint registrations;		/* for sleep */
+	atomic_uint answers;
+	atomic_intptr_t answered;		/* id of the last one */
+	atomic_bool patient;			/* see fake_patience() */
 };
 
 extern struct fake_iokit fake;
 
-/* Everything succeeds, one service. */
+/* Everything succeeds, one service. Waits for what is left of a registration for sleep. */
 void fake_reset(void);
 /* As the dext's interrupt source does. */
 void fake_raise(unsigned int vector);
@@ -57,5 +63,9 @@ void fake_raise(unsigned int vector);
 void fake_lose(enum quiver_dext_cause cause);
 /* Who waits now, or next, has waited for as long as it would. */
 void fake_silence(void);
+/* What macOS tells of sleep, with the id to answer with. */
+void fake_notice(uint32_t message, intptr_t id);
+/* Who waits for notices has waited for as long as it would, once. Returns when it has seen that. */
+void fake_patience(void);
 
 #endif

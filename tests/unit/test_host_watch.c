@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <IOKit/IOMessage.h>
 
 #include "quiver/host.h"
 #include "test_host_iokit.h"
@@ -333,6 +334,143 @@ static void closing_at_the_moment_of_the_loss(void **state)
 	}
 }
 
+/* --- the notice of sleep ---------------------------------------------------------------------- */
+
+static void wait_until_answered(intptr_t id)
+{
+	while (atomic_load(&fake.answered) != id)
+		sched_yield();
+}
+
+static void wake_up(void)
+{
+	struct quiver_device *other;
+	int error;
+
+	fake_notice(kIOMessageSystemHasPoweredOn, 0);
+	do {
+		error = quiver_device_open(0x100, &other);
+	} while (error == -EAGAIN);
+	assert_int_equal(error, 0);
+	quiver_device_close(other);
+}
+
+static void hang(void)
+{
+	atomic_store(&in_handler, false);
+	pthread_mutex_lock(&big_lock);
+	assert_int_equal(quiver_device_watch(device, wait_for_lock, &told), 0);
+	fake_notice(kIOMessageSystemWillSleep, 7);
+	while (!atomic_load(&in_handler))
+		sched_yield();
+}
+
+static void sleep_waits_for_the_watcher(void **state)
+{
+	unsigned int early;
+
+	hang();
+	fake_patience();
+	early = fake.answers;
+	pthread_mutex_unlock(&big_lock);
+	assert_int_equal(early, 0);
+	wait_until_answered(7);
+	assert_int_equal(told.times, 1);
+	assert_int_equal(told.cause, QUIVER_DEXT_CAUSE_SLEEP);
+	wake_up();
+}
+
+static void but_not_for_ever(void **state)
+{
+	unsigned int early, later;
+
+	hang();
+	for (int i = 1; i < QUIVER_SLEEP_SECONDS * 1000 / (int)atomic_load(&fake.patience); i++)
+		fake_patience();
+	early = fake.answers;
+	fake_patience();
+	/* The one after it has been waited for, so the answer to that one is out. */
+	fake_patience();
+	later = fake.answers;
+	pthread_mutex_unlock(&big_lock);
+	assert_int_equal(early, 0);
+	assert_int_equal(later, 1);
+	wait_until_told();
+	wake_up();
+	assert_int_equal(fake.answers, 1);
+}
+
+static void of_sleep_it_is_told_once(void **state)
+{
+	watch();
+	fake_notice(kIOMessageSystemWillSleep, 7);
+	wait_until_answered(7);
+	fake_lose(QUIVER_DEXT_CAUSE_SLEEP);
+	settle();
+	wake_up();
+	assert_int_equal(told.times, 1);
+	assert_int_equal(told.cause, QUIVER_DEXT_CAUSE_SLEEP);
+	assert_int_equal(fake.answers, 1);
+}
+
+static void where_nobody_watches_nothing_is_waited_for(void **state)
+{
+	fake_notice(kIOMessageSystemWillSleep, 8);
+	wait_until_answered(8);
+	/* What is watched from now on is lost already. */
+	watch();
+	wait_until_told();
+	assert_int_equal(told.cause, QUIVER_DEXT_CAUSE_SLEEP);
+	wake_up();
+}
+
+static void the_question_is_no_sleep_yet(void **state)
+{
+	watch();
+	fake_notice(kIOMessageCanSystemSleep, 3);
+	wait_until_answered(3);
+	fake_notice(kIOMessageSystemWillNotSleep, 0);
+	fake_notice(kIOMessageSystemWillSleep, 4);
+	wait_until_answered(4);
+	assert_int_equal(fake.answers, 2);
+	assert_int_equal(told.times, 1);
+	wake_up();
+}
+
+static void nothing_is_opened_until_the_mac_is_awake(void **state)
+{
+	struct quiver_device *other;
+
+	watch();
+	fake_notice(kIOMessageSystemWillSleep, 9);
+	wait_until_answered(9);
+	quiver_device_close(device);
+	assert_int_equal(fake.registrations, 1);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(quiver_device_open(0x100, &other), -EAGAIN);
+		fake_notice(kIOMessageSystemWillPowerOn, 0);
+		fake_patience();
+	}
+	assert_int_equal(fake.connections, 0);
+	wake_up();
+	assert_int_equal(quiver_device_open(0x100, &device), 0);
+}
+
+static void who_cannot_hear_of_sleep_opens_nothing(void **state)
+{
+	struct quiver_device *other;
+
+	quiver_device_close(device);
+	while (atomic_load(&fake.registrations))
+		sched_yield();
+	fake.deaf = true;
+	assert_int_equal(quiver_device_open(0x100, &other), -EIO);
+	assert_int_equal(fake.connections, 0);
+	fake.deaf = false;
+	assert_int_equal(quiver_device_open(0x100, &device), 0);
+	assert_int_equal(fake.registrations, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -353,6 +491,13 @@ int main(void)
 		TEST(calls_do_not_wait_for_the_handler),
 		TEST(closing_waits_for_the_handler),
 		TEST(closing_at_the_moment_of_the_loss),
+		TEST(sleep_waits_for_the_watcher),
+		TEST(but_not_for_ever),
+		TEST(of_sleep_it_is_told_once),
+		TEST(where_nobody_watches_nothing_is_waited_for),
+		TEST(the_question_is_no_sleep_yet),
+		TEST(nothing_is_opened_until_the_mac_is_awake),
+		TEST(who_cannot_hear_of_sleep_opens_nothing),
 	};
 
 	return cmocka_run_group_tests_name("host-watch", tests, NULL, NULL);

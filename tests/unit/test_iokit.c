@@ -15,12 +15,6 @@ static int start(void **unused)
 	return 0;
 }
 
-static int stop(void **unused)
-{
-	mac_stop();
-	return 0;
-}
-
 static void without_a_mac_nothing_is_found(void **unused)
 {
 	io_iterator_t iterator = 1;
@@ -335,7 +329,7 @@ static void a_round_trip_is_timed(void **unused)
 	IOServiceClose(client);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, mac_teardown)
 
 int main(void)
 {

@@ -10,12 +10,6 @@
 #define NVIDIA 0x10de
 #define MAX 8
 
-static int stop(void **unused)
-{
-	mac_stop();
-	return 0;
-}
-
 static struct quiver_mac_pci only_device(void)
 {
 	struct quiver_mac_pci pci[MAX];
@@ -239,17 +233,17 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_a_mac_nobody_says_anything),
-		cmocka_unit_test_teardown(the_system_is_that_of_the_mac, stop),
+		cmocka_unit_test_teardown(the_system_is_that_of_the_mac, mac_teardown),
 		cmocka_unit_test_teardown(functions_behind_thunderbolt_are_listed_and_no_others,
-					  stop),
-		cmocka_unit_test_teardown(a_service_is_the_one_that_libquiver_lists, stop),
-		cmocka_unit_test_teardown(somebody_elses_driver_is_named, stop),
-		cmocka_unit_test_teardown(bars_that_have_no_address_are_seen, stop),
+					  mac_teardown),
+		cmocka_unit_test_teardown(a_service_is_the_one_that_libquiver_lists, mac_teardown),
+		cmocka_unit_test_teardown(somebody_elses_driver_is_named, mac_teardown),
+		cmocka_unit_test_teardown(bars_that_have_no_address_are_seen, mac_teardown),
 		cmocka_unit_test(a_link_is_as_old_as_the_older_of_its_ends),
-		cmocka_unit_test_teardown(what_tunnels_no_pcie_is_seen_all_the_same, stop),
-		cmocka_unit_test_teardown(a_registry_that_changes_is_walked_again, stop),
-		cmocka_unit_test_teardown(a_name_that_is_too_long_is_cut_at_a_character, stop),
-		cmocka_unit_test_teardown(no_object_of_iokit_is_kept, stop),
+		cmocka_unit_test_teardown(what_tunnels_no_pcie_is_seen_all_the_same, mac_teardown),
+		cmocka_unit_test_teardown(a_registry_that_changes_is_walked_again, mac_teardown),
+		cmocka_unit_test_teardown(a_name_that_is_too_long_is_cut_at_a_character, mac_teardown),
+		cmocka_unit_test_teardown(no_object_of_iokit_is_kept, mac_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <IOKit/IOMessage.h>
 #include <IOKit/pwr_mgt/IOPMLib.h>
 
 #include "test_dext_mac.h"
@@ -24,46 +25,20 @@ static int start_two(void **unused)
 	return 0;
 }
 
-static int stop(void **unused)
-{
-	mac_stop();
-	return 0;
-}
-
-static bool control(const char *command)
-{
-	char *answer = mac_control("%s", command);
-	bool done = answer;
-
-	free(answer);
-	return done;
-}
-
 static void sleep_and_wake(void)
 {
-	assert_true(control("sleep"));
-	assert_true(control("wake"));
-}
-
-static bool state_has(const char *text)
-{
-	char *state = mac_control("state");
-	bool has;
-
-	assert_non_null(state);
-	has = strstr(state, text);
-	free(state);
-	return has;
+	assert_true(mac_does("sleep"));
+	assert_true(mac_does("wake"));
 }
 
 static void power_goes_and_comes(void **unused)
 {
 	assert_false(mac_device("asleep"));
-	assert_true(control("sleep"));
+	assert_true(mac_does("sleep"));
 	assert_true(mac_device("asleep"));
 	assert_false(mac_device("pristine"));
 	assert_true(mac_device("plugged"));
-	assert_true(control("wake"));
+	assert_true(mac_does("wake"));
 	assert_false(mac_device("asleep"));
 	assert_true(mac_device("pristine"));
 }
@@ -71,33 +46,33 @@ static void power_goes_and_comes(void **unused)
 static void each_driver_is_told_each_time(void **unused)
 {
 	assert_int_equal(mac_calls("IOService::SetPowerState"), 0);
-	assert_true(control("sleep"));
+	assert_true(mac_does("sleep"));
 	assert_int_equal(mac_calls("IOService::SetPowerState"), 2);
-	assert_true(control("wake"));
+	assert_true(mac_does("wake"));
 	assert_int_equal(mac_calls("IOService::SetPowerState"), 4);
 }
 
 static void what_makes_no_sense_is_refused(void **unused)
 {
-	assert_false(control("wake"));
-	assert_true(control("unplug two"));
-	assert_true(control("sleep"));
-	assert_false(control("sleep"));
-	assert_false(control("plug two"));
-	assert_true(control("wake"));
-	assert_false(control("wake"));
-	assert_true(control("plug two"));
+	assert_false(mac_does("wake"));
+	assert_true(mac_does("unplug two"));
+	assert_true(mac_does("sleep"));
+	assert_false(mac_does("sleep"));
+	assert_false(mac_does("plug two"));
+	assert_true(mac_does("wake"));
+	assert_false(mac_does("wake"));
+	assert_true(mac_does("plug two"));
 }
 
 static void a_device_may_go_while_the_mac_sleeps(void **unused)
 {
 	io_connect_t client;
 
-	assert_true(control("sleep"));
-	assert_true(control("unplug one"));
-	assert_true(control("wake"));
+	assert_true(mac_does("sleep"));
+	assert_true(mac_does("unplug one"));
+	assert_true(mac_does("wake"));
 	assert_false(mac_device("asleep"));
-	assert_true(control("plug one"));
+	assert_true(mac_does("plug one"));
 	client = client_open_claimed();
 	assert_int_equal(client_config_read(client, 0, 4), 0x00281912);
 	IOServiceClose(client);
@@ -129,7 +104,7 @@ static atomic_bool has_fallen_asleep;
 
 static void *fall_asleep(void *unused)
 {
-	assert_true(control("sleep"));
+	assert_true(mac_does("sleep"));
 	atomic_store(&has_fallen_asleep, true);
 	return NULL;
 }
@@ -142,17 +117,17 @@ static void a_device_may_go_while_its_driver_is_told(void **unused)
 	pthread_t sleeper;
 
 	atomic_store(&has_fallen_asleep, false);
-	assert_true(control("delay IOService::SetPowerState 300000"));
+	assert_true(mac_does("delay IOService::SetPowerState 300000"));
 	pthread_create(&sleeper, NULL, fall_asleep, NULL);
 	while (!mac_calls("IOService::SetPowerState"))
 		usleep(1000);
-	assert_true(control("unplug one nowait"));
+	assert_true(mac_does("unplug one nowait"));
 	assert_int_equal(bar[0x1000], 0xff);
 	assert_false(atomic_load(&has_fallen_asleep));
 	assert_false(mac_device("plugged"));
 	pthread_join(sleeper, NULL);
-	assert_true(control("wake"));
-	assert_true(control("plug one"));
+	assert_true(mac_does("wake"));
+	assert_true(mac_does("plug one"));
 	assert_true(mac_device("pristine"));
 	IOServiceClose(client);
 }
@@ -218,7 +193,7 @@ static void a_driver_that_takes_too_long_is_a_panic(void **unused)
 	const char *report;
 
 	mac_start("--device endpoint --power-ms 50 --delay IOService::SetPowerState:10000000");
-	assert_false(control("sleep"));
+	assert_false(mac_does("sleep"));
 	report = mac_panic();
 	assert_non_null(strstr(report, "PANIC [L2]"));
 	assert_non_null(strstr(report, "endpoint0"));
@@ -234,10 +209,10 @@ static void a_device_that_masters_the_bus_when_power_goes_fails_the_run(void **u
 	client_master(client, true);
 	for (unsigned int i = 1; i < 100; i++)
 		free(mac_control("fail IOPCIDevice::ConfigurationWrite %u", i));
-	assert_true(control("sleep"));
-	assert_true(state_has("\"mastering_at_sleep\": 1"));
-	assert_true(control("fail IOPCIDevice::ConfigurationWrite 0"));
-	assert_true(control("wake"));
+	assert_true(mac_does("sleep"));
+	assert_true(mac_answers("state", "\"mastering_at_sleep\": 1"));
+	assert_true(mac_does("fail IOPCIDevice::ConfigurationWrite 0"));
+	assert_true(mac_does("wake"));
 	IOServiceClose(client);
 	assert_int_equal(mac_end(), 1);
 }
@@ -259,13 +234,13 @@ static void an_assertion_is_there_until_it_is_released(void **unused)
 
 	assert_int_not_equal(id, other);
 	snprintf(pid, sizeof(pid), "\"pid\": %d", (int)getpid());
-	assert_true(state_has(pid));
-	assert_true(state_has("\"type\": \"PreventUserIdleSystemSleep\""));
-	assert_true(state_has("\"name\": \"a test\""));
+	assert_true(mac_answers("state", pid));
+	assert_true(mac_answers("state", "\"type\": \"PreventUserIdleSystemSleep\""));
+	assert_true(mac_answers("state", "\"name\": \"a test\""));
 	assert_int_equal(IOPMAssertionRelease(id), kIOReturnSuccess);
-	assert_true(state_has(pid));
+	assert_true(mac_answers("state", pid));
 	assert_int_equal(IOPMAssertionRelease(other), kIOReturnSuccess);
-	assert_false(state_has(pid));
+	assert_false(mac_answers("state", pid));
 	assert_int_equal(IOPMAssertionRelease(other), kIOReturnBadArgument);
 	assert_int_equal(IOPMAssertionCreateWithName(NULL, kIOPMAssertionLevelOn, CFSTR("x"), &id),
 			 kIOReturnBadArgument);
@@ -286,18 +261,216 @@ static void an_assertion_ends_with_its_process(void **unused)
 		_exit(1);
 	}
 	assert_int_equal(read(ready[0], &byte, 1), 1);
-	assert_true(state_has("a test"));
+	assert_true(mac_answers("state", "a test"));
 	kill(child, SIGKILL);
 	assert_int_equal(waitpid(child, NULL, 0), child);
-	for (int i = 0; i < 1000 && state_has("a test"); i++)
+	for (int i = 0; i < 1000 && mac_answers("state", "a test"); i++)
 		usleep(1000);
-	assert_false(state_has("a test"));
+	assert_false(mac_answers("state", "a test"));
 	close(ready[0]);
 	close(ready[1]);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
-#define TEST_TWO(name) cmocka_unit_test_setup_teardown(name, start_two, stop)
+/* --- who is told ------------------------------------------------------------------------------ */
+
+static struct listener {
+	io_connect_t connect;
+	io_object_t notifier;
+	IONotificationPortRef port;
+	uint32_t heard[8];		/* messages, in their order */
+	intptr_t id[8];
+	unsigned int count;
+} listener;
+
+static void hear(void *context, io_service_t service, uint32_t message, void *argument)
+{
+	struct listener *l = context;
+
+	assert_true(l->count < 8);
+	l->id[l->count] = (intptr_t)argument;
+	l->heard[l->count++] = message;
+}
+
+static void listen_begin(void)
+{
+	listener = (struct listener){ 0 };
+	listener.connect = IORegisterForSystemPower(&listener, &listener.port, hear,
+						    &listener.notifier);
+	assert_int_not_equal(listener.connect, MACH_PORT_NULL);
+}
+
+static void listen_end(void)
+{
+	assert_int_equal(IODeregisterForSystemPower(&listener.notifier), kIOReturnSuccess);
+	assert_int_equal(listener.notifier, IO_OBJECT_NULL);
+	assert_int_equal(IOServiceClose(listener.connect), kIOReturnSuccess);
+	IONotificationPortDestroy(listener.port);
+}
+
+/* False: nothing has come for so long. */
+static bool receive(mach_msg_timeout_t ms)
+{
+	union {
+		mach_msg_header_t header;
+		char room[1024];
+	} message;
+
+	if (mach_msg(&message.header, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, sizeof(message),
+		     IONotificationPortGetMachPort(listener.port), ms, MACH_PORT_NULL))
+		return false;
+	IODispatchCalloutFromMessage(NULL, &message.header, listener.port);
+	return true;
+}
+
+#define LONG_MS		5000
+#define SHORT_MS	50
+
+static void next_is(uint32_t message)
+{
+	assert_true(receive(LONG_MS));
+	assert_int_equal(listener.heard[listener.count - 1], message);
+}
+
+static IOReturn allow(void)
+{
+	return IOAllowPowerChange(listener.connect, listener.id[listener.count - 1]);
+}
+
+static void *fall_asleep_by_itself(void *unused)
+{
+	assert_true(mac_does("sleep idle"));
+	return NULL;
+}
+
+static void clients_are_told_first_and_waited_for(void **unused)
+{
+	pthread_t sleeper;
+
+	listen_begin();
+	for (int i = 0; i < 2; i++) {
+		uint64_t before = mac_calls("IOService::SetPowerState");
+
+		pthread_create(&sleeper, NULL, i ? fall_asleep_by_itself : fall_asleep, NULL);
+		if (i) {
+			next_is(kIOMessageCanSystemSleep);
+			assert_int_equal(allow(), kIOReturnSuccess);
+		}
+		next_is(kIOMessageSystemWillSleep);
+		assert_false(receive(SHORT_MS));
+		assert_int_equal(mac_calls("IOService::SetPowerState"), before);
+		assert_false(mac_device("asleep"));
+		assert_int_equal(allow(), kIOReturnSuccess);
+		assert_int_equal(allow(), kIOReturnError);
+		pthread_join(sleeper, NULL);
+		assert_true(mac_device("asleep"));
+		assert_true(mac_does("wake"));
+		next_is(kIOMessageSystemWillPowerOn);
+		next_is(kIOMessageSystemHasPoweredOn);
+		assert_int_equal(allow(), kIOReturnError);
+	}
+	listen_end();
+	assert_true(mac_answers("state", "\"unanswered\": 0"));
+}
+
+static void of_a_dark_wake_they_are_not(void **unused)
+{
+	pthread_t sleeper;
+
+	listen_begin();
+	pthread_create(&sleeper, NULL, fall_asleep, NULL);
+	next_is(kIOMessageSystemWillSleep);
+	allow();
+	pthread_join(sleeper, NULL);
+	assert_true(mac_does("wake dark"));
+	assert_false(mac_device("asleep"));
+	assert_false(mac_does("wake dark"));
+	assert_true(mac_does("sleep"));
+	assert_true(mac_device("asleep"));
+	assert_true(mac_does("wake dark"));
+	assert_false(receive(SHORT_MS));
+	assert_true(mac_does("wake"));
+	next_is(kIOMessageSystemWillPowerOn);
+	next_is(kIOMessageSystemHasPoweredOn);
+	assert_false(mac_does("wake"));
+	listen_end();
+}
+
+/* simmacd is told how long that is. */
+static void who_does_not_answer_is_waited_for_so_long(void **unused)
+{
+	mac_start("--device endpoint --answer-ms 100");
+	listen_begin();
+	assert_true(mac_does("sleep"));
+	assert_true(mac_device("asleep"));
+	assert_true(mac_answers("state", "\"unanswered\": 1"));
+	next_is(kIOMessageSystemWillSleep);
+	assert_int_equal(allow(), kIOReturnError);
+	assert_true(mac_does("wake"));
+	listen_end();
+	mac_stop();
+}
+
+static void a_cable_may_be_pulled_while_they_are_waited_for(void **unused)
+{
+	pthread_t sleeper;
+
+	listen_begin();
+	pthread_create(&sleeper, NULL, fall_asleep, NULL);
+	next_is(kIOMessageSystemWillSleep);
+	assert_false(mac_does("sleep"));
+	assert_false(mac_does("wake"));
+	assert_true(mac_does("unplug one"));
+	assert_true(mac_does("plug one"));
+	allow();
+	pthread_join(sleeper, NULL);
+	assert_true(mac_device("asleep"));
+	assert_true(mac_does("wake"));
+	listen_end();
+}
+
+static void who_dies_meanwhile_has_answered(void **unused)
+{
+	pthread_t sleeper;
+	int ready[2];
+	pid_t child;
+	char byte;
+
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (!child) {
+		listen_begin();
+		if (write(ready[1], "", 1) == 1 && receive(LONG_MS) && write(ready[1], "", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	pthread_create(&sleeper, NULL, fall_asleep, NULL);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_false(mac_device("asleep"));
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	pthread_join(sleeper, NULL);
+	assert_true(mac_answers("state", "\"unanswered\": 0"));
+	assert_true(mac_does("wake"));
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void by_itself_it_sleeps_unless_an_assertion_is_against_it(void **unused)
+{
+	IOPMAssertionID id = stay_awake();
+
+	assert_false(mac_does("sleep idle"));
+	assert_false(mac_device("asleep"));
+	assert_true(mac_does("sleep"));
+	assert_true(mac_does("wake"));
+	assert_int_equal(IOPMAssertionRelease(id), kIOReturnSuccess);
+	assert_true(mac_does("sleep idle"));
+	assert_true(mac_does("wake"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, mac_teardown)
+#define TEST_TWO(name) cmocka_unit_test_setup_teardown(name, start_two, mac_teardown)
 
 int main(void)
 {
@@ -313,6 +486,12 @@ int main(void)
 		cmocka_unit_test(a_device_that_masters_the_bus_when_power_goes_fails_the_run),
 		TEST(an_assertion_is_there_until_it_is_released),
 		TEST(an_assertion_ends_with_its_process),
+		TEST(clients_are_told_first_and_waited_for),
+		TEST(of_a_dark_wake_they_are_not),
+		cmocka_unit_test(who_does_not_answer_is_waited_for_so_long),
+		TEST(a_cable_may_be_pulled_while_they_are_waited_for),
+		TEST(who_dies_meanwhile_has_answered),
+		TEST(by_itself_it_sleeps_unless_an_assertion_is_against_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

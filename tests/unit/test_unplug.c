@@ -41,25 +41,10 @@ static int start_two(void **unused)
 	return 0;
 }
 
-static int stop(void **unused)
-{
-	mac_stop();
-	return 0;
-}
-
-static bool control(const char *command)
-{
-	char *answer = mac_control("%s", command);
-	bool done = answer;
-
-	free(answer);
-	return done;
-}
-
 static void pull_and_put_back(void)
 {
-	assert_true(control("unplug one"));
-	assert_true(control("plug one"));
+	assert_true(mac_does("unplug one"));
+	assert_true(mac_does("plug one"));
 }
 
 static kern_return_t identify(io_connect_t client)
@@ -93,7 +78,7 @@ static void it_is_off_the_bus_at_once(void **unused)
 
 	assert_int_equal(bar[0], 0);
 	assert_true(mac_device("plugged"));
-	assert_true(control("unplug one"));
+	assert_true(mac_does("unplug one"));
 	for (size_t i = 0; i < size; i++)
 		assert_int_equal(bar[i], 0xff);
 	assert_false(mac_device("plugged"));
@@ -111,13 +96,13 @@ static void a_connection_dies_with_it(void **unused)
 
 	assert_non_null(client_map_memory(mapped, QUIVER_DEXT_MEM_PENDING, NULL));
 	assert_int_equal(identify(bare), kIOReturnSuccess);
-	assert_true(control("unplug one"));
+	assert_true(mac_does("unplug one"));
 	assert_int_equal(identify(bare), MACH_SEND_INVALID_DEST);
 	assert_int_equal(identify(mapped), kIOReturnBadArgument);
 	assert_int_equal(client_irq(mapped, QUIVER_DEXT_IRQ_MSI, 1, &granted),
 			 kIOReturnBadArgument);
 	assert_null(client_map_memory(mapped, QUIVER_DEXT_MEM_PENDING, NULL));
-	assert_true(control("plug one"));
+	assert_true(mac_does("plug one"));
 	/* Not that device's. */
 	assert_int_equal(identify(bare), MACH_SEND_INVALID_DEST);
 	assert_int_equal(IOServiceClose(bare), kIOReturnSuccess);
@@ -150,7 +135,7 @@ static void its_registry_entries_go_and_others_come(void **unused)
 
 	assert_int_equal(entries_of("IOUserService"), 2);
 	assert_int_equal(IORegistryEntryGetRegistryEntryID(service, &id), kIOReturnSuccess);
-	assert_true(control("unplug one"));
+	assert_true(mac_does("unplug one"));
 	assert_int_equal(entries_of("IOUserService"), 1);
 	/* The function, and three bridges on the way to it. */
 	assert_int_equal(entries_of("IOPCIDevice"), nubs - 3);
@@ -158,7 +143,7 @@ static void its_registry_entries_go_and_others_come(void **unused)
 	assert_int_equal(IORegistryEntryGetName(service, name), MACH_SEND_INVALID_DEST);
 	assert_int_equal(IOServiceOpen(service, mach_task_self(), 0, &client),
 			 MACH_SEND_INVALID_DEST);
-	assert_true(control("plug one"));
+	assert_true(mac_does("plug one"));
 	assert_int_equal(entries_of("IOService"), all);
 	assert_int_equal(IOServiceOpen(service, mach_task_self(), 0, &client),
 			 MACH_SEND_INVALID_DEST);
@@ -168,7 +153,7 @@ static void its_registry_entries_go_and_others_come(void **unused)
 		assert_int_not_equal(new_id, id);
 		IOObjectRelease(again);
 		/* The other one first, then both. */
-		assert_true(control(i ? "plug two" : "unplug two"));
+		assert_true(mac_does(i ? "plug two" : "unplug two"));
 	}
 	IOObjectRelease(service);
 }
@@ -257,15 +242,15 @@ static void a_client_that_is_closing_is_waited_for(void **unused)
 	io_connect_t client;
 	uint64_t iova;
 
-	assert_true(control("delay IODMACommand::CompleteDMA 50000"));
+	assert_true(mac_does("delay IODMACommand::CompleteDMA 50000"));
 	for (unsigned int i = 0; i < 4; i++) {
 		client = client_open_claimed();
 		assert_int_equal(client_dma_map(client, memory, GRANULE, &iova), 0);
 		IOServiceClose(client);
-		assert_true(control("unplug one"));
+		assert_true(mac_does("unplug one"));
 		assert_int_equal(mac_device("clients"), 0);
 		assert_int_equal(mac_device("mappings"), 0);
-		assert_true(control("plug one"));
+		assert_true(mac_does("plug one"));
 	}
 	memory_free(memory, GRANULE);
 }
@@ -285,19 +270,19 @@ static void a_client_that_is_opening_is_waited_for(void **unused)
 	pthread_t opener;
 	void *result;
 
-	assert_true(control("delay IOService::Start 100000"));
+	assert_true(mac_does("delay IOService::Start 100000"));
 	for (unsigned int i = 0; i < 3; i++) {
 		service = mac_service();
 		starts = mac_calls("IOService::Start");
 		pthread_create(&opener, NULL, open_slowly, &service);
 		while (mac_calls("IOService::Start") == starts)
 			usleep(1000);
-		assert_true(control("unplug one"));
+		assert_true(mac_does("unplug one"));
 		assert_int_equal(mac_device("clients"), 0);
 		pthread_join(opener, &result);
 		assert_int_equal((uint32_t)(uintptr_t)result, (uint32_t)kIOReturnNoDevice);
 		IOObjectRelease(service);
-		assert_true(control("plug one"));
+		assert_true(mac_does("plug one"));
 	}
 }
 
@@ -308,12 +293,12 @@ static void who_does_not_wait_need_not(void **unused)
 	uint64_t iova;
 
 	assert_int_equal(client_dma_map(client, memory, GRANULE, &iova), 0);
-	assert_true(control("delay IODMACommand::CompleteDMA 300000"));
-	assert_true(control("unplug one nowait"));
+	assert_true(mac_does("delay IODMACommand::CompleteDMA 300000"));
+	assert_true(mac_does("unplug one nowait"));
 	assert_int_equal(mac_device("mappings"), 1);
 	assert_false(mac_device("masters_bus"));
 	/* It waits for what is under way. */
-	assert_true(control("plug one"));
+	assert_true(mac_does("plug one"));
 	assert_int_equal(mac_device("clients"), 0);
 	IOServiceClose(client);
 	memory_free(memory, GRANULE);
@@ -371,14 +356,14 @@ static void a_disk_that_is_memory_keeps_its_medium(void **unused)
 
 static void what_makes_no_sense_is_refused(void **unused)
 {
-	assert_false(control("unplug three"));
-	assert_false(control("plug three"));
-	assert_false(control("plug one"));
-	assert_false(control("unplug one slowly"));
-	assert_true(control("unplug one"));
-	assert_false(control("unplug one"));
-	assert_true(control("plug one"));
-	assert_false(control("stop-order none"));
+	assert_false(mac_does("unplug three"));
+	assert_false(mac_does("plug three"));
+	assert_false(mac_does("plug one"));
+	assert_false(mac_does("unplug one slowly"));
+	assert_true(mac_does("unplug one"));
+	assert_false(mac_does("unplug one"));
+	assert_true(mac_does("plug one"));
+	assert_false(mac_does("stop-order none"));
 }
 
 static atomic_bool over;
@@ -505,7 +490,71 @@ static void a_relentless_device_outlives_no_client(void **unused)
 	assert_true(mac_device("pristine"));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+/* One that no reset is known to suit, whose requests are under way for so long after its end. */
+#define WITHOUT_RESET	"--device endpoint,name=one,config=0:de104023+47:00,relentless="
+
+static int start_slow(void **unused)
+{
+	mac_start(WITHOUT_RESET "300");
+	return 0;
+}
+
+static int start_endless(void **unused)
+{
+	mac_start(WITHOUT_RESET "forever");
+	return 0;
+}
+
+/* A client goes in the middle of it. */
+static void leave_under_way(void *memory)
+{
+	io_connect_t client = client_open_claimed();
+	uint64_t iova;
+
+	assert_int_equal(client_dma_map(client, memory, GRANULE, &iova), 0);
+	make_relentless(client, client_map_memory(client, QUIVER_DEXT_MEM_BAR0, NULL), iova,
+			GRANULE, COMMAND_WRITE);
+	IOServiceClose(client);
+}
+
+static void what_is_under_way_ends_before_its_mappings_go(void **unused)
+{
+	void *memory = memory_new(GRANULE);
+	io_connect_t client;
+
+	leave_under_way(memory);
+	client = client_open_claimed();
+	assert_int_equal(mac_calls("IOPCIDevice::Reset"), 0);
+	assert_int_equal(mac_device("mappings"), 0);
+	IOServiceClose(client);
+	memory_free(memory, GRANULE);
+}
+
+static void what_never_ends_keeps_its_mappings(void **unused)
+{
+	void *memory = memory_new(GRANULE);
+	struct quiver_dext_identity identity;
+	io_connect_t client;
+
+	leave_under_way(memory);
+	client = client_open();
+	do {
+		assert_int_equal(client_identify(client, &identity), kIOReturnSuccess);
+	} while (identity.state == QUIVER_DEXT_LIVE);
+	assert_int_equal(identity.state, QUIVER_DEXT_GONE);
+	assert_int_equal(identity.cause, QUIVER_DEXT_CAUSE_MASTERING);
+	assert_int_equal(identity.mappings, 1);
+	assert_int_equal(mac_device("mappings"), 1);
+	assert_int_equal(client_claim(client), kIOReturnNoDevice);
+	IOServiceClose(client);
+	mac_wait_device("clients", 0);
+	pull_and_put_back();
+	assert_int_equal(mac_device("mappings"), 0);
+	IOServiceClose(client_open_claimed());
+	memory_free(memory, GRANULE);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, mac_teardown)
 
 int main(void)
 {
@@ -513,7 +562,7 @@ int main(void)
 		TEST(it_is_off_the_bus_at_once),
 		TEST(a_connection_dies_with_it),
 		cmocka_unit_test_setup_teardown(its_registry_entries_go_and_others_come, start_two,
-						stop),
+						mac_teardown),
 		TEST(it_comes_back_as_new),
 		TEST(what_was_mapped_of_the_old_one_is_not_the_new_one),
 		TEST(stop_comes_in_any_order),
@@ -527,6 +576,10 @@ int main(void)
 		TEST(a_relentless_device_is_stopped_by_the_right_order),
 		cmocka_unit_test(a_relentless_device_panics_who_only_unmaps),
 		TEST(a_relentless_device_outlives_no_client),
+		cmocka_unit_test_setup_teardown(what_is_under_way_ends_before_its_mappings_go,
+						start_slow, mac_teardown),
+		cmocka_unit_test_setup_teardown(what_never_ends_keeps_its_mappings, start_endless,
+						mac_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,7 +90,7 @@ struct simmac_device {
 	pthread_mutex_t irq_lock;	/* held while interrupt() runs */
 	pthread_mutex_t config_lock;
 	atomic_uint waiters;		/* for the run lock */
-	atomic_bool stopping, present, mastering;
+	atomic_bool stopping, present, mastering, pending;
 	atomic_uint stops;		/* how often mastering has ended */
 	bool dead;			/* by an FLR [H8]; under config_lock, as the next ones */
 	bool off, unplugged;		/* without power, or for good */
@@ -137,6 +137,7 @@ void simmac_device_free(struct simmac_device *device);
 uint32_t simmac_device_unassigned(struct simmac_device *device);
 
 /* For models. */
+uint64_t simmac_device_now(void);	/* ns, monotonic */
 int simmac_device_add_bar(struct simmac_device *device, unsigned int n, uint64_t size, bool is_64,
 			  bool prefetchable);
 /* Value of option key, or fallback; valid until the device is freed. */
@@ -160,6 +161,11 @@ void simmac_device_hide_capability(struct simmac_device *device, unsigned int of
 /* An edge on a vector; dropped unless bus mastering is on and vector < irq_count. */
 void simmac_device_raise(struct simmac_device *device, unsigned int vector);
 bool simmac_device_masters_bus(struct simmac_device *device);
+/*
+ * Requests that it has sent are not answered yet, as its Device Status tells: they may reach
+ * the DART although bus mastering has ended since. A reset ends them.
+ */
+void simmac_device_set_pending(struct simmac_device *device, bool pending);
 
 /*
  * Keeps the device quiet between the two: run() is not executing. For the DART

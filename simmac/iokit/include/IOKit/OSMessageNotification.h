@@ -8,6 +8,7 @@
 enum {
 	kOSNotificationMessageID	= 53,
 	kIOAsyncCompletionNotificationType = 150,
+	kIOServiceMessageNotificationType = 160,
 };
 
 enum {
@@ -21,6 +22,9 @@ enum {
 	kIOAsyncCalloutFuncIndex = kIOAsyncReservedCount,
 	kIOAsyncCalloutRefconIndex,
 	kIOAsyncCalloutCount,
+
+	kIOInterestCalloutFuncIndex = kIOAsyncReservedCount,
+	kIOInterestCalloutRefconIndex,
 };
 
 typedef io_user_reference_t OSAsyncReference64[kOSAsyncRef64Count];
@@ -35,6 +39,11 @@ struct OSNotificationHeader64 {
 struct IOAsyncCompletionContent {
 	IOReturn result;
 	void *args[] __attribute__((packed));
+};
+
+struct IOServiceInterestContent {
+	natural_t messageType;
+	void *messageArgument[1] __attribute__((packed));
 };
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What keeps a Mac awake: Apple's prototypes, as far as quiver(1) calls them. */
+/* What keeps a Mac awake, and who hears that it sleeps: Apple's prototypes, as far as we call them. */
 #ifndef SIMMAC_IOKIT_IOPMLIB_H
 #define SIMMAC_IOKIT_IOPMLIB_H
 
 #include <CoreFoundation/CoreFoundation.h>
+#include <IOKit/IOKitLib.h>
 #include <IOKit/IOTypes.h>
 
 #ifdef __cplusplus
@@ -33,6 +34,20 @@ IOReturn IOPMAssertionCreateWithName(CFStringRef AssertionType, IOPMAssertionLev
 				     CFStringRef AssertionName, IOPMAssertionID *AssertionID);
 /* kIOReturnBadArgument: no such assertion (any more). */
 IOReturn IOPMAssertionRelease(IOPMAssertionID AssertionID);
+
+/*
+ * From now on the callback is called with messages of IOMessage.h, by whoever
+ * receives from the port. Returns a connection, or MACH_PORT_NULL. To end it:
+ * IODeregisterForSystemPower(), IOServiceClose(), IONotificationPortDestroy().
+ */
+io_connect_t IORegisterForSystemPower(void *refcon, IONotificationPortRef *thePortRef,
+				      IOServiceInterestCallback callback, io_object_t *notifier);
+IOReturn IODeregisterForSystemPower(io_object_t *notifier);
+/*
+ * The answer to kIOMessageCanSystemSleep and kIOMessageSystemWillSleep, whose
+ * argument is the id. kIOReturnError: nobody waits for it (any more).
+ */
+IOReturn IOAllowPowerChange(io_connect_t kernelPort, intptr_t notificationID);
 
 #ifdef __cplusplus
 }
