@@ -3,7 +3,7 @@
 
 import struct
 
-from machine import RAM_BASE, entry, unpack_entry
+from machine import RAM_BASE, Lost, entry, unpack_entry
 
 MAGIC, QUEUES, DEVICES, GRANULE_SHIFT = 0x00, 0x04, 0x08, 0x0C
 DEVICE_FEATURES, DRIVER_FEATURES, STATUS, ENTRIES_MAX = 0x10, 0x18, 0x20, 0x24
@@ -12,6 +12,7 @@ QUEUE, RECORD, STRIDE = 0x1000, 0x2000, 64
 BASE_LO, BASE_HI, ENTRIES, ENABLE, DOORBELL = 0, 4, 8, 12, 16
 FLAGS, ADDRESS, CONTROL, GENERATION = 0, 4, 8, 12
 PRESENT, LINK_TB5 = 1, 2
+RECORDS = 64
 
 MAP, UNMAP = 1, 2
 READ, WRITE, VITAL = 1, 2, 4
@@ -30,6 +31,7 @@ BATCH_STRIDE = 1 << 18
 class Driver:
     def __init__(self, bench):
         self.bench, self.dma, self.qemu = bench, bench.dma, bench.qemu
+        self.device = 0  # the record that is meant where none is named
 
     def start(self, features=0):
         self.dma.store(0, STATUS, 0)
@@ -57,19 +59,30 @@ class Driver:
         self.queue(index, ENABLE, 1)
         return self.queue(index, ENABLE)
 
-    def attach(self, device=0):
-        self.record(device, CONTROL, 1)
-        return self.record(device, CONTROL)
+    def find(self, port=0):
+        """By its address, the record of the device behind a port. It is the one that is meant from now on."""
+        for index in range(RECORDS):
+            if self.record(index, FLAGS) & PRESENT and self.record(index, ADDRESS) == (port + 1) << 8:
+                self.device = index
+                return self
+        raise Lost(f"no record has the device behind port {port}")
 
-    def detach(self, device=0):
-        self.record(device, CONTROL, 0)
-        return self.record(device, CONTROL)
+    def named(self, device):
+        return self.device if device is None else device
 
-    def ready(self, device=0, features=0):
+    def attach(self, device=None):
+        self.record(self.named(device), CONTROL, 1)
+        return self.record(self.named(device), CONTROL)
+
+    def detach(self, device=None):
+        self.record(self.named(device), CONTROL, 0)
+        return self.record(self.named(device), CONTROL)
+
+    def ready(self, device=None, features=0):
         """Everything up: what most tests begin with."""
         self.start(features)
         self.enable()
-        self.attach(device)
+        self.attach(self.find().device if device is None else device)
         return self
 
     def run(self, entries, queue=0):
@@ -83,11 +96,11 @@ class Driver:
     def one(self, *args, **kwargs):
         return self.run([entry(*args, **kwargs)])[0]
 
-    def map(self, gpa, length=GRANULE, device=0, flags=READ | WRITE):
-        return self.one(MAP, device, gpa, length, 0, flags)
+    def map(self, gpa, length=GRANULE, device=None, flags=READ | WRITE):
+        return self.one(MAP, self.named(device), gpa, length, 0, flags)
 
-    def unmap(self, iova, length=GRANULE, device=0):
-        return self.one(UNMAP, device, 0, length, iova)[0]
+    def unmap(self, iova, length=GRANULE, device=None):
+        return self.one(UNMAP, self.named(device), 0, length, iova)[0]
 
     def counter(self, offset):
         return struct.unpack("<Q", self.qemu.get(self.dma.bar[2] + offset, 8))[0]

@@ -114,14 +114,28 @@ def listen(path):
     return listener
 
 
-# A translator that is never started, for what depends on it.
+# A translator that is not started, or only when a test says so.
 ACCELERATORS = {"qtest": ["-accel", "qtest"], "tcg": ["-accel", "tcg,thread=multi", "-S"]}
+
+# Without an MMU all memory is a device's: nothing may be unaligned.
+BARE = ["aarch64-linux-gnu-gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffreestanding",
+        "-mgeneral-regs-only", "-mstrict-align", "-fno-pic", "-nostdlib", "-static",
+        "-Wl,-Ttext=0x40400000", "-I", os.path.join(TOP, "include")]
+
+
+def loader(folder, program):
+    """For a program of this folder's that is to be the guest: QEMU's arguments."""
+    if not program:
+        return []
+    built = os.path.join(folder, "guest.elf")
+    subprocess.run([*BARE, "-o", built, os.path.join(TOP, "tests/qtest", program)], check=True)
+    return ["-kernel", built]
 
 
 class Qemu:
     """Bus 0: quiver-dma at 1.0, a root port at 2.0 and up for each device; one of "" is empty."""
 
-    def __init__(self, folder, mac, devices, dma="", accel="qtest", port=""):
+    def __init__(self, folder, mac, devices, dma="", accel="qtest", port="", program=""):
         qtest, qmp = os.path.join(folder, "qtest"), os.path.join(folder, "qmp")
         listeners = [listen(qtest), listen(qmp)]
         self.log = open(os.path.join(folder, "qemu.log"), "w+", encoding="utf-8")
@@ -133,9 +147,10 @@ class Qemu:
             "-machine", "memory-backend=ram",
             "-qtest", f"unix:{qtest}", "-qtest-log", "none", "-qmp", f"unix:{qmp}",
             "-device", f"quiver-dma,id=dma,addr=1.0{dma}",
+            *loader(folder, program),
         ]
         for index, device in enumerate(devices):
-            place = f"chassis={index + 1},addr={index + 2}.0{port}"
+            place = f"chassis={index + 1},addr={index + 2:x}.0{port}"
             arguments += ["-device", f"pcie-root-port,id=port{index},{place}"]
             if device:
                 arguments += ["-device", f"quiver-pci,id=pci{index},bus=port{index},{device}"]

@@ -15,6 +15,7 @@ FAULTS = (
     ("IOServiceGetMatchingServices", 1, "cannot list the host's devices", TROUBLE),
     ("IOServiceOpen", 1, "cannot list the host's devices", NO_MEMORY),
     ("IOServiceOpen", 2, f"cannot open host device {NAME}", NO_MEMORY),
+    ("IONotificationPortCreate", 1, f"cannot open host device {NAME}", TROUBLE),
     ("IOService::Create", 1, "cannot list the host's devices", NO_MEMORY),
     ("IOService::Create", 2, f"cannot open host device {NAME}", NO_MEMORY),
     ("IOService::Start", 2, f"cannot open host device {NAME}", TROUBLE),
@@ -26,7 +27,7 @@ FAULTS = (
     ("IOPCIDevice::_CopyDeviceMemoryWithIndex", 6, f"cannot map BAR 5 of {NAME}", TROUBLE),
     ("IOConnectMapMemory64", 3, f"cannot map BAR 2 of {NAME}", NO_MEMORY),
     ("OSAction::Create", 1, f"cannot watch {NAME}", NO_MEMORY),
-    ("IONotificationPortCreate", 1, f"cannot watch {NAME}", NO_MEMORY),
+    ("IONotificationPortCreate", 2, f"cannot watch {NAME}", NO_MEMORY),
 )
 
 
@@ -64,4 +65,4 @@ def answers_that_do_not_fit_into_memory_are_told_apart(b):
 @bench(hosts=["", "host=1912:0028"])
 def one_that_another_has_is_refused_for_that(b):
     assert "another process has it" in b.qemu.refusal(host=NAME)
-    assert Driver(b).ready().map(RAM_BASE)[0] == OK
+    assert Driver(b).ready(0).map(RAM_BASE)[0] == OK

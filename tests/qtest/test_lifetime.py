@@ -17,7 +17,7 @@ def busy(b):
     """A device that masters the bus, with 40 mappings, one of them under a long copy."""
     driver, device = Driver(b).ready(), b.devices[0]
     device.set_bits(COMMAND, MASTER)
-    results = driver.run([driver_entry(i) for i in range(40)])
+    results = driver.run([driver_entry(i, driver.device) for i in range(40)])
     assert all(status == OK for status, _ in results)
     status, iova = driver.map(BUFFER, 8 << 20)
     assert status == OK
@@ -26,8 +26,8 @@ def busy(b):
     return driver, results[0][1]
 
 
-def driver_entry(i):
-    return entry(1, 0, RAM_BASE + i * GRANULE, GRANULE, 0, WRITE)
+def driver_entry(i, device):
+    return entry(1, device, RAM_BASE + i * GRANULE, GRANULE, 0, WRITE)
 
 
 def gone(b, driver):
@@ -96,10 +96,10 @@ def an_unplugged_device_can_be_plugged_again(b):
         b.ports[0].write(slot, 0x0100, 2)
         b.qemu.command("device_del", id="pci0")
         b.ports[0].write(slot, 0x0300 | POWER_OFF, 2)
-        wait_for(lambda: driver.record(0, FLAGS) == 0, "the unplug")
+        wait_for(lambda: driver.record(round, FLAGS) == 0, "the unplug")
         # Closed, or the claim would fail: in the background, hence not at once.
         replug(b)
-        wait_for(lambda: driver.record(0, FLAGS) == PRESENT, "the plug")
+        wait_for(lambda: driver.record(round + 1, FLAGS) == PRESENT, "the plug")
 
 
 def replug(b):

@@ -4,6 +4,7 @@
 import random
 import signal
 import threading
+import time
 
 from driver import (
     CONTROL, FLAGS, GENERATION, GONE, GRANULE, NODEV, OK, PENDING, PRESENT, WRITE, Driver)
@@ -16,6 +17,8 @@ ONES = 0xFFFFFFFF
 TWO = {"devices": ["endpoint,config=f00:11", "endpoint,name=second,config=f00:22"],
        "hosts": ["host=1912:0028#0", "host=1912:0028#1"]}
 MARK = 0xF00  # what tells them apart
+MANY = 24
+RETURN_SECONDS = 20  # of all of them; who looks for one that another is about to get, waits for it for two
 
 
 def unplug(b, name="endpoint0"):
@@ -39,12 +42,12 @@ def says(b, text):
     return b.qemu.text().count(text)
 
 
-def is_nowhere(b, driver, index=0):
+def is_nowhere(b, driver, index=0, record=None):
     """Neither in the slot nor in the record, and nobody has made a mistake."""
-    before, device = driver.errors(), b.devices[index]
-    assert driver.record(index, FLAGS) == 0 and driver.record(index, CONTROL) == 0
-    assert driver.map(BUFFER, device=index)[0] == GONE
-    assert driver.unmap(GRANULE, device=index) == GONE
+    before, device, record = driver.errors(), b.devices[index], index if record is None else record
+    assert driver.record(record, FLAGS) == 0 and driver.record(record, CONTROL) == 0
+    assert driver.map(BUFFER, device=record)[0] == GONE
+    assert driver.unmap(GRANULE, device=record) == GONE
     assert driver.errors() == before
     assert device.read(0) == ONES and device.read(0x40, 1) == 0xFF and device.read(2, 2) == 0xFFFF
     assert not device.bar or device.load(0, 0) == ONES
@@ -158,7 +161,7 @@ def interrupts_end(b):
     wait_until_back(b)
     device, control, endpoint = msix_on(b)
     assert device.read(control, 2) & ENABLE
-    assert driver.attach() == 1
+    assert driver.find().attach() == 1
     endpoint.raise_irq(endpoint.RAISE_MSIX, 5)
     wait_for(lambda: mail(b, 5) == 0x1005, "the interrupt")
 
@@ -166,7 +169,7 @@ def interrupts_end(b):
 @bench()
 def it_comes_back_to_its_slot(b):
     driver, _ = busy(b)
-    slot, generation = Slot(b.ports[0]), driver.record(0, GENERATION)
+    slot = Slot(b.ports[0])
     unplug(b)
     wait_until_gone(b)
     slot.events()
@@ -174,8 +177,9 @@ def it_comes_back_to_its_slot(b):
     device = wait_until_back(b)
     # Nobody looks at the link here.
     assert slot.events() == slot.PRESENCE_CHANGED | slot.BUTTON and slot.has_link()
-    assert driver.record(0, FLAGS) == PRESENT
-    assert driver.record(0, GENERATION) != generation
+    # In another record: what its driver has still to say of the old one is not about this.
+    assert driver.map(BUFFER)[0] == driver.unmap(GRANULE) == GONE
+    assert driver.find().device == 1 and driver.record(1, FLAGS) == PRESENT
     assert device.read(COMMAND, 2) == MEMORY and device.read(0) == 0x00281912
     assert driver.attach() == 1 and driver.map(BUFFER)[0] == OK
     busy(b)
@@ -217,7 +221,7 @@ def with_the_options_that_it_had(b):
     wait_until_gone(b)
     plug(b)
     wait_until_back(b)
-    assert driver.record(0, FLAGS) == before != PRESENT
+    assert driver.record(driver.find().device, FLAGS) == before != PRESENT
     assert b.qemu.property("pci0", "multifunction") is True
 
 
@@ -232,7 +236,8 @@ def also_those_of_the_monitor(b):
         plug(b)
         wait_until_back(b)
         assert b.qemu.property("late", "thunderbolt") == 5
-        assert Driver(b).record(0, FLAGS) == flags
+        driver = Driver(b).find()
+        assert driver.record(driver.device, FLAGS) == flags
 
 
 @bench(hosts=[""])
@@ -277,22 +282,88 @@ def one_of_two_goes_alone(b):
     assert driver.unmap(iova, device=1) == OK
 
 
+def pull_all(b, names):
+    """At one moment, as far as there is one."""
+    hands = [threading.Thread(target=unplug, args=[b, name]) for name in names]
+    for hand in hands:
+        hand.start()
+    for hand in hands:
+        hand.join()
+
+
+@bench(**TWO)
+def of_two_at_once_each_is_served(b):
+    driver, slots = busy(b)[0], [Slot(port) for port in b.ports]
+    assert driver.attach(1) == 1 and driver.map(BUFFER, device=1)[0] == OK
+    for slot in slots:
+        slot.control(slot.ON | slot.INTERRUPTS)
+    pull_all(b, ["endpoint0", "second"])
+    for index in range(2):
+        wait_until_gone(b, index)
+        is_nowhere(b, driver, index)
+    assert driver.mappings() == 0
+    plug(b)
+    plug(b, "second")
+    # The first one's driver is still at work when the second comes back, which is not to have its record.
+    slots[1].control(slots[1].OFF | slots[1].POWER_OFF | slots[1].INTERRUPTS)
+    wait_for(slots[1].is_occupied, "the return")
+    slots[1].control(slots[1].ON | slots[1].INTERRUPTS)
+    b.place(1)
+    assert not slots[0].is_occupied() and driver.find(1).device == 2
+    assert driver.attach() == 1 and driver.map(BUFFER)[0] == OK
+    for late in range(2):
+        assert driver.unmap(GRANULE, device=late) == GONE
+    slots[0].control(slots[0].OFF | slots[0].POWER_OFF | slots[0].INTERRUPTS)
+    wait_for(slots[0].is_occupied, "the return")
+    slots[0].control(slots[0].ON | slots[0].INTERRUPTS)
+    b.place(0)
+    assert driver.find(0).device == 3
+    assert driver.attach() == 1 and driver.map(BUFFER)[0] == OK
+
+
+@bench(devices=[f"endpoint,name=e{i}" for i in range(MANY)],
+       hosts=[f"host=1912:0028#{i}" for i in range(MANY)])
+def of_many_at_once_each_is_served(b):
+    driver = Driver(b).ready()
+    records = list(range(MANY))
+    # Often enough for the records to come round.
+    for _ in range(2):
+        for record in records:
+            assert driver.attach(record) == 1 and driver.map(BUFFER, device=record)[0] == OK
+        pull_all(b, [f"e{i}" for i in range(MANY)])
+        for index in range(MANY):
+            wait_until_gone(b, index)
+            is_nowhere(b, driver, index, records[index])
+        assert driver.mappings() == 0
+        for i in range(MANY):
+            plug(b, f"e{i}")
+        plugged = time.monotonic()
+        for index in range(MANY):
+            wait_until_back(b, index)
+        assert time.monotonic() - plugged < RETURN_SECONDS
+        before, records = records, [driver.find(index).device for index in range(MANY)]
+        assert len({*before, *records}) == 2 * MANY
+    assert says(b, "is lost") == says(b, "is back") == 2 * MANY
+
+
 @bench(**TWO)
 def the_Mac_sleeps_and_wakes(b):
     driver, _ = busy(b)
+    records = [0, 1]
     for turn in range(3):
         b.mac.control("sleep")
         for index in range(2):
             wait_until_gone(b, index)
-            is_nowhere(b, driver, index)
+            is_nowhere(b, driver, index, records[index])
         assert says(b, "is lost: the Mac sleeps") == 2 * (turn + 1)
         b.mac.control("wake")
         for index in range(2):
             wait_until_back(b, index)
         # Each is where it was.
         assert marks(b) == [0x11, 0x22]
-        assert driver.attach(0) == driver.attach(1) == 1
-        assert driver.map(BUFFER, device=turn % 2)[0] == OK
+        records = [driver.find(index).device for index in range(2)]
+        assert driver.attach(records[0]) == driver.attach(records[1]) == 1
+        assert driver.map(BUFFER, device=records[turn % 2])[0] == OK
         b.devices[0].set_bits(COMMAND, MASTER)
 
 
@@ -300,17 +371,17 @@ def the_Mac_sleeps_and_wakes(b):
 def a_batch_that_is_running_ends(b):
     driver = Driver(b).ready()
     driver.attach(1)
-    seed = random.Random(6)
+    seed, records = random.Random(6), [0, 1]
     for _ in range(10):
         cable = threading.Timer(seed.random() / 20, unplug, [b])
         cable.start()
         for turn in range(6):
-            results = driver.run([entry(1, i % 2, RAM_BASE + i * GRANULE, GRANULE, 0, WRITE)
+            results = driver.run([entry(1, records[i % 2], RAM_BASE + i * GRANULE, GRANULE, 0, WRITE)
                                   for i in range(2000)])
             statuses = {status for status, _ in results}
             assert PENDING not in statuses and statuses <= {OK, GONE, NODEV}, statuses
             assert {status for status, _ in results[1::2]} == {OK}
-            rest = driver.run([entry(2, i % 2, 0, GRANULE, iova)
+            rest = driver.run([entry(2, records[i % 2], 0, GRANULE, iova)
                                for i, (status, iova) in enumerate(results) if status == OK])
             assert {status for status, _ in rest} <= {OK, GONE, NODEV}
         cable.join()
@@ -318,6 +389,7 @@ def a_batch_that_is_running_ends(b):
         assert driver.mappings() == b.qemu.property("pci1", "mappings")
         plug(b)
         wait_until_back(b)
+        records[0] = driver.find().device
         assert driver.attach() == 1
         driver.detach(1)
         driver.attach(1)
@@ -340,6 +412,7 @@ def one_that_goes_while_it_is_attached(b):
         assert driver.mappings() == 0
         plug(b)
         wait_until_back(b)
+        driver.find()
     assert driver.attach() == 1 and driver.map(BUFFER)[0] == OK
 
 

@@ -164,14 +164,29 @@ static int take_limits(QuiverDma *s, QuiverPci *pci, Error **errp)
                                    errp) ? 0 : -1;
 }
 
+/*
+ * Records go round: one that was just given up is the last to be given away.
+ * The guest's driver of what had it may still be at work, and what that unmaps
+ * is not the next one's.
+ */
+static int free_record(const QuiverDma *s)
+{
+    unsigned int i, index;
+
+    for (i = 0; i < QUIVER_MAX_DEVICES; i++) {
+        index = (s->next_record + i) % QUIVER_MAX_DEVICES;
+        if (!s->records[index].pci) {
+            return index;
+        }
+    }
+    return -1;
+}
+
 int quiver_dma_add(QuiverDma *s, QuiverPci *pci, Error **errp)
 {
-    unsigned int i = 0;
+    int i = free_record(s);
 
-    while (i < QUIVER_MAX_DEVICES && s->records[i].pci) {
-        i++;
-    }
-    if (i == QUIVER_MAX_DEVICES) {
+    if (i < 0) {
         error_setg(errp, "quiver-dma serves %d devices at most",
                    QUIVER_MAX_DEVICES);
         return -1;
@@ -179,6 +194,7 @@ int quiver_dma_add(QuiverDma *s, QuiverPci *pci, Error **errp)
     if (take_limits(s, pci, errp) < 0) {
         return -1;
     }
+    s->next_record = i + 1;
     QEMU_LOCK_GUARD(&s->records[i].lock);
     clear_counters(&s->records[i]);
     s->records[i].gone = false;

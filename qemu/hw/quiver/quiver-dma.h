@@ -79,6 +79,7 @@ struct QuiverDma {
 
     QuiverQueue queues[QUIVER_MAX_QUEUES];
     QuiverRecord records[QUIVER_MAX_DEVICES];
+    unsigned int next_record;   /* where the next device's is looked for */
 };
 
 /* quiver-dma.c */

@@ -84,6 +84,8 @@ static const char *open_failure(int error)
         return "the loaded extension is of another version";
     case -ENODEV:
         return "it does not answer; reconnect its enclosure";
+    case -EAGAIN:
+        return "the Mac is about to sleep";
     default:
         return strerror(-error);
     }

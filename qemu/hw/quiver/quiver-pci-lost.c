@@ -4,15 +4,20 @@
  * the extension ended, or it did not survive a reset; libquiver's thread says so.
  *
  * What the guest can reach of it ends at once, under the BQL: memory, config
- * space, interrupts, the record of quiver-dma. The main loop then takes it out
- * of its slot as a card that is pulled: presence and link are gone, and the
+ * space, interrupts, then the record of quiver-dma. The main loop then takes it
+ * out of its slot as a card that is pulled: presence and link are gone, and the
  * guest's driver is removed. In no slot, it stays where it is, dead.
+ *
+ * Of sleep we hear while the device still has power, and it keeps that until
+ * our handler returns. By then no vCPU can be at a BAR.
  */
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
+#include "qemu/lockable.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "qapi/error.h"
+#include "hw/core/cpu.h"
 #include "hw/pci/pci_bridge.h"
 #include "hw/pci/pci_bus.h"
 #include "hw/pci/pcie.h"
@@ -82,31 +87,85 @@ static void take_out(void *opaque)
     object_unref(OBJECT(s));
 }
 
-static void lost_locked(QuiverPci *s, enum quiver_dext_cause cause)
+static void pass(CPUState *cpu, run_on_cpu_data data)
+{
+}
+
+/*
+ * Who was in the middle of an access, or has addresses of the BARs at hand as
+ * TCG's vCPUs do, is through with it. Lets go of the BQL meanwhile.
+ */
+static void wait_for_vcpus_locked(void)
+{
+    CPUState *cpu;
+
+    CPU_FOREACH(cpu) {
+        run_on_cpu(cpu, pass, RUN_ON_CPU_NULL);
+    }
+}
+
+static void cut_locked(QuiverPci *s, enum quiver_dext_cause cause)
 {
     trace_quiver_pci_lost(s->id, cause);
     warn_report("quiver-pci %s is lost: %s", s->id, reason(cause));
     qatomic_set(&s->lost, true);
     quiver_pci_irq_detach(s);
     quiver_pci_bars_cut(s);
-    quiver_dma_device_lost(s->dma, s->record);
+    wait_for_vcpus_locked();
+}
+
+/*
+ * It still does DMA, into memory that the guest takes back once it knows that
+ * the device is gone. An attach that is under way would let it go on.
+ */
+static void stop(QuiverPci *s, unsigned int record)
+{
+    QEMU_LOCK_GUARD(&s->dma->records[record].lock);
+    quiver_device_reset(s->host, 0, NULL);
+}
+
+/* The device with a reference, and its record; or NULL if it has been taken away. */
+static QuiverPci *cut(QuiverPciIrq *irq, enum quiver_dext_cause cause,
+                      unsigned int *record)
+{
+    QuiverPci *s;
+
+    BQL_LOCK_GUARD();
+    s = irq->device;
+    if (s) {
+        object_ref(OBJECT(s));
+        *record = s->record;
+        cut_locked(s, cause);
+    }
+    return s;
+}
+
+static void tell_dma(QuiverPci *s)
+{
+    BQL_LOCK_GUARD();
+    if (s->record >= 0) {
+        quiver_dma_device_lost(s->dma, s->record);
+    }
 }
 
 /* Not a thread of QEMU's: as in quiver-pci-irq.c. */
 static void lost(void *opaque, enum quiver_dext_cause cause)
 {
-    QuiverPciIrq *irq = opaque;
+    unsigned int record;
     QuiverPci *s;
 
     rcu_register_thread();
-    bql_lock();
-    s = irq->device;
+    s = cut(opaque, cause, &record);
     if (s) {
-        lost_locked(s, cause);
-        object_ref(OBJECT(s));
-    }
-    bql_unlock();
-    if (s) {
+        /*
+         * Threads that are no vCPUs: DMA of other devices into a BAR. It asks
+         * vCPUs to go on, which synchronize_rcu() does not: a busy guest need not.
+         */
+        drain_call_rcu();
+        if (cause == QUIVER_DEXT_CAUSE_SLEEP) {
+            stop(s, record);
+        }
+        tell_dma(s);
         quiver_pci_return_note_others(s);
         aio_bh_schedule_oneshot(qemu_get_aio_context(), take_out, s);
     }

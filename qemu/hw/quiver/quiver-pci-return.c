@@ -10,6 +10,7 @@
 #include "qemu/osdep.h"
 #include "qemu/cutils.h"
 #include "qemu/error-report.h"
+#include "qemu/lockable.h"
 #include "qemu/main-loop.h"
 #include "qemu/thread.h"
 #include "qemu/timer.h"
@@ -43,6 +44,8 @@ static QDict *latest_options;
 static bool latest_typed;
 static struct quiver_device *latest_host;
 
+static QemuMutex asking;
+
 /* --- options --- */
 
 static bool remember(DeviceListener *listener, const QDict *options, bool typed,
@@ -64,6 +67,7 @@ void quiver_pci_return_init(void)
 
     if (!registered) {
         registered = true;
+        qemu_mutex_init(&asking);
         device_listener_register(&listener);
     }
 }
@@ -255,11 +259,14 @@ static void answered(void *opaque)
     }
 }
 
+/* One after the other: what two would open, one would wait for in vain. */
 static void *ask(void *opaque)
 {
     QuiverPciAbsent *absent = opaque;
 
-    absent->host = look(absent);
+    WITH_QEMU_LOCK_GUARD(&asking) {
+        absent->host = look(absent);
+    }
     aio_bh_schedule_oneshot(qemu_get_aio_context(), answered, absent);
     return NULL;
 }
