@@ -104,6 +104,43 @@ def a_mac_that_does_not_promise_to_is_said_so_and_used(world):
     expect("quiver: macOS does not promise to stay awake" in quiver.err, quiver.err)
 
 
+# --- the simulated Mac's own disk, which is nobody's file
+
+
+def disk_of(world):
+    """(path, inode) of what simmacd has open as the disk: a file that is gone by name, and one only."""
+    found = {}
+    for pid in world.named("simmacd"):
+        for path in glob.glob(f"/proc/{pid}/fd/*"):
+            with contextlib.suppress(OSError):
+                if os.path.basename(os.readlink(path)).startswith("disk"):
+                    expect(os.readlink(path).endswith(" (deleted)"), f"{os.readlink(path)} is there by name")
+                    found[os.stat(path).st_ino] = path
+    equal(len(found), 1, "disks")
+    return next((path, inode) for inode, path in found.items())
+
+
+@test
+def a_disk_that_is_pulled_comes_back_as_it_was(world):
+    quiver = world.start(*sim_run("--json"), script=f"pid={world.pid_file} wait exit=0")
+    world.qemu_pid()
+    mac = glob.glob(os.path.join(world.tmp, "quiver-*", "socket"))[0]
+    path, inode = disk_of(world)
+    with open(path, "r+b") as disk:
+        disk.write(b"what a guest has written")
+    for _ in range(2):
+        control(mac, "unplug", "nvme0")
+        control(mac, "plug", "nvme0")
+        path, found = disk_of(world)
+        equal(found, inode, "the disk")
+        with open(path, "rb") as disk:
+            equal(disk.read(4), b"what", "what is on it")
+    quiver.terminate()
+    finish(quiver)
+    equal(json.loads(quiver.out)["simulation"]["verdict"], "ok", "the Mac's verdict")
+    world.nothing_left()
+
+
 # --- the guest is asked
 
 

@@ -19,7 +19,7 @@ EXIT_VM = 1
 
 
 def prepare(lane):
-    """Kernel, RAM disk and data, made if they are not there: [kernel, initrd, payload, command line]"""
+    """What guests need, made if it is not there: [kernel, initrd, root file system, data, command line]"""
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "prepare.sh")
     made = subprocess.run(["bash", script, lane], check=True, stdout=subprocess.PIPE, text=True)
     return made.stdout.splitlines()
@@ -45,7 +45,7 @@ class Vm:
     """One boot after the other, until it is killed or told to end."""
 
     def __init__(self, mac, made, folder, strict):
-        kernel, initrd, payload, words = made
+        kernel, initrd, rootfs, payload, words = made
         ids = mac.ids()
         os.makedirs(folder, exist_ok=True)
         self.mac = mac
@@ -53,7 +53,8 @@ class Vm:
         self.log = open(os.path.join(folder, "host.log"), "w+", encoding="utf-8")
         command = [QUIVER, "run", "--no-config", "--net", "none", "--grace", "0", "--qemu", machine.QEMU,
                    "--kernel", kernel, "--initrd", initrd, "--append", f"{words} loglevel=6 guest.strict={int(strict)}",
-                   "--disk", f"{payload},ro", "--cpus", "2", "--memory", "512M", "--serial", "stdio",
+                   *(word for disk in (rootfs, payload, kernel, initrd) for word in ("--disk", f"{disk},ro")),
+                   "--cpus", "2", "--memory", "512M", "--serial", "stdio",
                    *(word for name in ALL for word in ("--device", ids[name]))]
         self.quiver = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
                                        env=dict(os.environ, QUIVER_SIMMAC=mac.socket), start_new_session=True)
@@ -152,6 +153,12 @@ class Vm:
         self.say("reboot", action.how)
         self.stop_storm()
         self.expect("hello", passing=("panic",))
+
+    def kexec(self, _):
+        """The next kernel, without a reset of the machine."""
+        self.do("kexec", answer="kexec")
+        self.stop_storm()
+        self.expect("hello")
 
     def remove(self, action):
         self.do("remove", action.device, answer="removed")

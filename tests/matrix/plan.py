@@ -8,7 +8,7 @@ import random
 GUEST_LOADS = ("boot", "maps", "unmaps", "resets", "interrupts", "disk", "all")
 # Of matrix-client
 CLIENT_LOADS = ("claims", "maps", "unmaps", "resets", "interrupts", "mastering", "all")
-ACTIONS = ("reboot", "remove", "unload", "unplug")
+ACTIONS = ("reboot", "kexec", "remove", "unload", "unplug")
 DEVICES = ("nvme", "endpoint")
 REBOOTS = ("orderly", "reset", "panic")
 

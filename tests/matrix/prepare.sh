@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
 #
-# prepare.sh LANE: what the matrix' guests need, made if it is not there. A line each: kernel, RAM disk, data,
-# the kernel's command line.
+# prepare.sh LANE: what the matrix' guests need, made if it is not there. A line each: kernel, RAM disk, root file
+# system, data, the kernel's command line.
 
 # shellcheck source=../scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
@@ -13,4 +13,4 @@ VM_LANE=$1
 VM_SCENARIO=matrix
 VM_SLICE_MIB=2
 vm_prepare >&2
-printf '%s\n' "$VM_KERNEL/vmlinuz" "$VM_INITRD" "$VM_BUILD/payload" "$(vm_command_line)"
+printf '%s\n' "$VM_KERNEL/vmlinuz" "$VM_INITRD" "$VM_ROOTFS" "$VM_BUILD/payload" "$(vm_command_line)"

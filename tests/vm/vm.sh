@@ -233,6 +233,43 @@ vm_mac() {
 	"$QUIVER_BUILD/host/simmac/daemon/simmacctl" --socket "$(echo "$VM_TMP"/quiver-*/socket)" "$@"
 }
 
+# vm_qmp COMMAND [KEY=VALUE]...: one to QEMU's monitor
+vm_qmp() {
+	python3 - "$(echo "$VM_TMP"/quiver-*/qmp)" "$@" <<-'END'
+		import json, socket, sys
+		path, command, *values = sys.argv[1:]
+		with socket.socket(socket.AF_UNIX) as client:
+		    client.settimeout(30)
+		    client.connect(path)
+		    lines = client.makefile("rw")
+		    for request in ({"execute": "qmp_capabilities"},
+		                    {"execute": command, "arguments": dict(value.split("=", 1) for value in values)}):
+		        lines.write(json.dumps(request) + "\n")
+		        lines.flush()
+		        answer = {}
+		        while not answer.keys() & {"return", "error"}:
+		            answer = json.loads(lines.readline())
+		print(command, *values, answer)
+		sys.exit("error" in answer)
+	END
+}
+
+# vm_free NAME: the Mac's device of that name has no client and no mapping, soon
+vm_free() {
+	local i
+
+	for ((i = 0; i < 100; i++)); do
+		vm_mac state | python3 -c '
+import json, sys
+device = next(d for d in json.load(sys.stdin)["devices"] if d["name"] == sys.argv[1])
+sys.exit(bool(device["clients"] or device["mappings"] or device["masters_bus"] or device["vectors"]))
+' "$1" && return 0
+		sleep 0.1
+	done
+	echo "somebody has $1 still, or something is left of it"
+	return 1
+}
+
 # The guest's lines so far, without time stamps
 vm_lines() {
 	[[ ! -e $VM_DIR/serial.log ]] || grep -a 'QUIVER: ' "$VM_DIR/serial.log" | sed 's/.*QUIVER: //; s/\r$//' || true

@@ -4,10 +4,12 @@
  * kernel kills is a failure, and the module can tell of it.
  *
  * what: device (a BAR, mapped by ioremap), wc (by ioremap_wc), memory (the machine's
- * own). A BAR is that of function; untouched: it is only cleared, and not looked at.
+ * own), gone (as device, but where quiver is about to store instead is not mapped any
+ * more). A BAR is that of function; untouched: it is only cleared, and not looked at.
  */
 #include <linux/delay.h>
 #include <linux/io.h>
+#include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -26,7 +28,7 @@ MODULE_PARM_DESC(bar, "Number of the BAR");
 
 static char *what = "device";
 module_param(what, charp, 0444);
-MODULE_PARM_DESC(what, "device, wc or memory");
+MODULE_PARM_DESC(what, "device, wc, memory or gone");
 
 static bool untouched;
 module_param(untouched, bool, 0444);
@@ -108,6 +110,29 @@ static int run(struct area *area)
 	return wrong ? -EIO : 0;
 }
 
+/* No area that is mapped follows another at once. */
+static unsigned long behind;
+
+static int on_mend(struct kprobe *probe, struct pt_regs *regs)
+{
+	pt_regs_write_reg(regs, 0, behind);
+	return 0;
+}
+
+static int run_gone(struct area *area)
+{
+	struct kprobe probe = { .symbol_name = "quiver:mend", .pre_handler = on_mend };
+	int error;
+
+	behind = (unsigned long)area->base + area->size;
+	error = register_kprobe(&probe);
+	if (error)
+		return error;
+	error = run(area);
+	unregister_kprobe(&probe);
+	return error;
+}
+
 static int run_memory(void)
 {
 	struct area area = { .size = SZ_1M };
@@ -134,7 +159,10 @@ static int run_bar(struct pci_dev *pdev)
 	if (error)
 		return error;
 	area.base = strcmp(what, "wc") ? ioremap(start, area.size) : ioremap_wc(start, area.size);
-	error = area.base ? run(&area) : -ENOMEM;
+	if (!area.base)
+		error = -ENOMEM;
+	else
+		error = strcmp(what, "gone") ? run(&area) : run_gone(&area);
 	iounmap(area.base);
 	pci_disable_device(pdev);
 	return error;
