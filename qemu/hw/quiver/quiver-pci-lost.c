@@ -25,6 +25,8 @@
 #include "quiver-pci.h"
 #include "trace.h"
 
+#define KICK_MS 10
+
 static const char *reason(enum quiver_dext_cause cause)
 {
     switch (cause) {
@@ -91,17 +93,42 @@ static void pass(CPUState *cpu, run_on_cpu_data data)
 {
 }
 
-/*
- * Who was in the middle of an access, or has addresses of the BARs at hand as
- * TCG's vCPUs do, is through with it. Lets go of the BQL meanwhile.
- */
-static void wait_for_vcpus_locked(void)
+static void kick_vcpus(void)
 {
     CPUState *cpu;
 
+    BQL_LOCK_GUARD();
     CPU_FOREACH(cpu) {
         run_on_cpu(cpu, pass, RUN_ON_CPU_NULL);
     }
+}
+
+struct readers {
+    struct rcu_head rcu;
+    QemuSemaphore passed;
+};
+
+static void readers_passed(struct rcu_head *rcu)
+{
+    qemu_sem_post(&container_of(rcu, struct readers, rcu)->passed);
+}
+
+/*
+ * Who was in the middle of an access, or has addresses of the BARs at hand as
+ * TCG's vCPUs do, is through with it; so are threads that are no vCPUs: DMA of
+ * other devices into a BAR. A vCPU whose guest is busy ends no RCU section by
+ * itself, and who waits for one already does not ask it to: so we do, often.
+ */
+static void wait_for_readers(void)
+{
+    struct readers readers;
+
+    qemu_sem_init(&readers.passed, 0);
+    call_rcu1(&readers.rcu, readers_passed);
+    do {
+        kick_vcpus();
+    } while (qemu_sem_timedwait(&readers.passed, KICK_MS));
+    qemu_sem_destroy(&readers.passed);
 }
 
 static void cut_locked(QuiverPci *s, enum quiver_dext_cause cause)
@@ -111,7 +138,6 @@ static void cut_locked(QuiverPci *s, enum quiver_dext_cause cause)
     qatomic_set(&s->lost, true);
     quiver_pci_irq_detach(s);
     quiver_pci_bars_cut(s);
-    wait_for_vcpus_locked();
 }
 
 /*
@@ -157,11 +183,7 @@ static void lost(void *opaque, enum quiver_dext_cause cause)
     rcu_register_thread();
     s = cut(opaque, cause, &record);
     if (s) {
-        /*
-         * Threads that are no vCPUs: DMA of other devices into a BAR. It asks
-         * vCPUs to go on, which synchronize_rcu() does not: a busy guest need not.
-         */
-        drain_call_rcu();
+        wait_for_readers();
         if (cause == QUIVER_DEXT_CAUSE_SLEEP) {
             stop(s, record);
         }
