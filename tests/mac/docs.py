@@ -65,7 +65,7 @@ def of(patterns):
 
 
 def test_names():
-    done = subprocess.run([os.path.join(TOP, "tests", "run"), "--list"], capture_output=True, text=True, check=True)
+    done = subprocess.run([os.path.join(TOP, "tests", "run"), "--list", "--long"], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 

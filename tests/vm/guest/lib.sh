@@ -128,6 +128,11 @@ is_attached() {
 	[ -e "$QUIVER_DEBUGFS/$1/stats" ]
 }
 
+# Comes a little after the function has left the bus
+is_detached() { # FUNCTION
+	! is_attached "$1"
+}
+
 # nvme_disk: the passed-through controller's block device, once it is there
 nvme_disk() {
 	local disk i=0
