@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Clients that are told of sleep. Questions go to all at once; one that is gone
- * has answered [L9].
+ * Clients that are told of sleep [L9]. Questions go to all at once. That one which
+ * is gone has answered is a choice of ours: in xnu, sleep waits out its 30 s.
  */
 #include <stdio.h>
 
