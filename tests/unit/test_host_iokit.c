@@ -185,11 +185,18 @@ IOReturn IOAllowPowerChange(io_connect_t connect, intptr_t id)
 
 void fake_notice(uint32_t message, intptr_t id)
 {
-	pthread_mutex_lock(&newest_power->lock);
-	newest_power->notice[newest_power->notices].message = message;
-	newest_power->notice[newest_power->notices++].id = id;
-	pthread_mutex_unlock(&newest_power->lock);
-	post(newest_power);
+	struct IONotificationPort *to;
+
+	pthread_mutex_lock(&power_lock);
+	to = newest_power;
+	if (to) {
+		pthread_mutex_lock(&to->lock);
+		to->notice[to->notices].message = message;
+		to->notice[to->notices++].id = id;
+		pthread_mutex_unlock(&to->lock);
+		post(to);
+	}
+	pthread_mutex_unlock(&power_lock);
 }
 
 void fake_patience(void)

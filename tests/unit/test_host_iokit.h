@@ -63,7 +63,7 @@ void fake_raise(unsigned int vector);
 void fake_lose(enum quiver_dext_cause cause);
 /* Who waits now, or next, has waited for as long as it would. */
 void fake_silence(void);
-/* What macOS tells of sleep, with the id to answer with. */
+/* What macOS tells of sleep, with the id to answer with; to nobody, if nobody listens. */
 void fake_notice(uint32_t message, intptr_t id);
 /* Who waits for notices has waited for as long as it would, once. Returns when it has seen that. */
 void fake_patience(void);

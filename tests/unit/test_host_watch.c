@@ -31,9 +31,20 @@ static int setup(void **state)
 	return quiver_device_open(0x100, &device);
 }
 
-static int teardown(void **state)
+static void close_device(void)
 {
 	quiver_device_close(device);
+	device = NULL;
+}
+
+static atomic_bool gate_is_shut;
+
+/* After a test that failed, too: nobody waits at the gate, and the Mac is awake. */
+static int teardown(void **state)
+{
+	atomic_store(&gate_is_shut, false);
+	fake_notice(kIOMessageSystemHasPoweredOn, 0);
+	close_device();
 	alarm(0);
 	return fake.connections || fake.objects;
 }
@@ -261,15 +272,27 @@ static void the_handler_may_call_what_it_likes(void **state)
 	assert_int_equal(told.error, 0);
 }
 
-static pthread_mutex_t big_lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_bool in_handler;
 
-static void wait_for_lock(void *context, enum quiver_dext_cause cause)
+static void wait_at_gate(void *context, enum quiver_dext_cause cause)
 {
 	atomic_store(&in_handler, true);
-	pthread_mutex_lock(&big_lock);
-	pthread_mutex_unlock(&big_lock);
+	while (atomic_load(&gate_is_shut))
+		sched_yield();
 	note(context, cause);
+}
+
+/* Who watches is told, and does not return before the gate is open. */
+static void watch_and_wait(void)
+{
+	atomic_store(&in_handler, false);
+	atomic_store(&gate_is_shut, true);
+	assert_int_equal(quiver_device_watch(device, wait_at_gate, &told), 0);
+}
+
+static void open_gate(void)
+{
+	atomic_store(&gate_is_shut, false);
 }
 
 /* As QEMU does it: the caller holds what the handler waits for. */
@@ -277,10 +300,8 @@ static void calls_do_not_wait_for_the_handler(void **state)
 {
 	atomic_uint hits = 0;
 
-	atomic_store(&in_handler, false);
 	interrupts_on(&hits);
-	pthread_mutex_lock(&big_lock);
-	assert_int_equal(quiver_device_watch(device, wait_for_lock, &told), 0);
+	watch_and_wait();
 	fake_lose(QUIVER_DEXT_CAUSE_SLEEP);
 	while (!atomic_load(&in_handler))
 		sched_yield();
@@ -288,13 +309,13 @@ static void calls_do_not_wait_for_the_handler(void **state)
 	assert_int_equal(quiver_irq_configure(device, QUIVER_DEXT_IRQ_NONE, 0, NULL, NULL, NULL), 0);
 	assert_int_equal(quiver_device_reset(device, 0, NULL), 0);
 	assert_int_equal(told.times, 0);
-	pthread_mutex_unlock(&big_lock);
+	open_gate();
 	wait_until_told();
 }
 
-static void *close_it(void *argument)
+static void *close_it(void *unused)
 {
-	quiver_device_close(argument);
+	close_device();
 	return NULL;
 }
 
@@ -302,20 +323,20 @@ static void closing_waits_for_the_handler(void **state)
 {
 	pthread_t closer;
 
-	atomic_store(&in_handler, false);
-	pthread_mutex_lock(&big_lock);
-	assert_int_equal(quiver_device_watch(device, wait_for_lock, &told), 0);
+	unsigned int early;
+
+	watch_and_wait();
 	fake_lose(QUIVER_DEXT_CAUSE_SLEEP);
 	while (!atomic_load(&in_handler))
 		sched_yield();
-	pthread_create(&closer, NULL, close_it, device);
+	pthread_create(&closer, NULL, close_it, NULL);
 	for (int i = 0; i < 1000; i++)
 		sched_yield();
-	assert_int_equal(fake.connections, 1);
-	pthread_mutex_unlock(&big_lock);
+	early = 1 - fake.connections;
+	open_gate();
 	pthread_join(closer, NULL);
+	assert_int_equal(early, 0);
 	assert_int_equal(told.times, 1);
-	assert_int_equal(quiver_device_open(0x100, &device), 0);
 }
 
 static void closing_at_the_moment_of_the_loss(void **state)
@@ -327,7 +348,7 @@ static void closing_at_the_moment_of_the_loss(void **state)
 			fake_lose(QUIVER_DEXT_CAUSE_UNPLUGGED);
 		if (i % 3 == 2)
 			fake_silence();
-		quiver_device_close(device);
+		close_device();
 		assert_in_range(told.times, 0, 1);
 		fake.pending->lost = 0;
 		assert_int_equal(quiver_device_open(0x100, &device), 0);
@@ -357,9 +378,7 @@ static void wake_up(void)
 
 static void hang(void)
 {
-	atomic_store(&in_handler, false);
-	pthread_mutex_lock(&big_lock);
-	assert_int_equal(quiver_device_watch(device, wait_for_lock, &told), 0);
+	watch_and_wait();
 	fake_notice(kIOMessageSystemWillSleep, 7);
 	while (!atomic_load(&in_handler))
 		sched_yield();
@@ -372,7 +391,7 @@ static void sleep_waits_for_the_watcher(void **state)
 	hang();
 	fake_patience();
 	early = fake.answers;
-	pthread_mutex_unlock(&big_lock);
+	open_gate();
 	assert_int_equal(early, 0);
 	wait_until_answered(7);
 	assert_int_equal(told.times, 1);
@@ -392,7 +411,7 @@ static void but_not_for_ever(void **state)
 	/* The one after it has been waited for, so the answer to that one is out. */
 	fake_patience();
 	later = fake.answers;
-	pthread_mutex_unlock(&big_lock);
+	open_gate();
 	assert_int_equal(early, 0);
 	assert_int_equal(later, 1);
 	wait_until_told();
@@ -444,7 +463,7 @@ static void nothing_is_opened_until_the_mac_is_awake(void **state)
 	watch();
 	fake_notice(kIOMessageSystemWillSleep, 9);
 	wait_until_answered(9);
-	quiver_device_close(device);
+	close_device();
 	assert_int_equal(fake.registrations, 1);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(quiver_device_open(0x100, &other), -EAGAIN);
@@ -460,7 +479,7 @@ static void who_cannot_hear_of_sleep_opens_nothing(void **state)
 {
 	struct quiver_device *other;
 
-	quiver_device_close(device);
+	close_device();
 	while (atomic_load(&fake.registrations))
 		sched_yield();
 	fake.deaf = true;
