@@ -78,12 +78,12 @@ union quiver_host_message {
 
 enum quiver_host_heard {
 	QUIVER_HOST_MESSAGE,
-	QUIVER_HOST_IDLE,	/* nothing came for QUIVER_HOST_IDLE_MS */
+	QUIVER_HOST_IDLE,	/* nothing came in that time */
 	QUIVER_HOST_NOTHING,	/* what came was lost, or it was only woken */
 	QUIVER_HOST_ENDED,	/* the port is gone, and with it every reason to go on */
 };
 
-enum quiver_host_heard quiver_host_port_wait(IONotificationPortRef port,
+enum quiver_host_heard quiver_host_port_wait(IONotificationPortRef port, unsigned int milliseconds,
 					     union quiver_host_message *message);
 /* Whoever waits is to have a look. Never blocks. */
 void quiver_host_port_wake(IONotificationPortRef port);

@@ -109,7 +109,7 @@ static void *pump_run(void *argument)
 		pump_drain(irq);
 		quiver_host_watch_look(device, heard == QUIVER_HOST_IDLE);
 		if (!atomic_load(&irq->stopping))
-			heard = quiver_host_port_wait(irq->port, &message);
+			heard = quiver_host_port_wait(irq->port, QUIVER_HOST_IDLE_MS, &message);
 	} while (heard != QUIVER_HOST_ENDED && !atomic_load(&irq->stopping));
 	return NULL;
 }

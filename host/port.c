@@ -15,12 +15,11 @@ void quiver_host_port_wake(IONotificationPortRef port)
 		 MACH_PORT_NULL);
 }
 
-enum quiver_host_heard quiver_host_port_wait(IONotificationPortRef port,
+enum quiver_host_heard quiver_host_port_wait(IONotificationPortRef port, unsigned int milliseconds,
 					     union quiver_host_message *message)
 {
 	switch (mach_msg(&message->header, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, sizeof(*message),
-			 IONotificationPortGetMachPort(port), QUIVER_HOST_IDLE_MS,
-			 MACH_PORT_NULL)) {
+			 IONotificationPortGetMachPort(port), milliseconds, MACH_PORT_NULL)) {
 	case MACH_MSG_SUCCESS:
 		return QUIVER_HOST_MESSAGE;
 	case MACH_RCV_TIMED_OUT:

@@ -25,6 +25,7 @@ struct registration {
 	io_connect_t connect;
 	io_object_t notifier;
 	IONotificationPortRef port;
+	bool over;		/* it is on its way out */
 	bool asked;		/* macOS waits for an answer to: */
 	intptr_t question;
 	unsigned int patience;	/* times that nothing may come until it is given */
@@ -72,10 +73,21 @@ static bool anybody_waits(void)
 	return device;
 }
 
+/* No device is open for it, and sleeps is not its own any more. */
+static void hear_late(struct registration *registration, uint32_t message, void *argument)
+{
+	if (message == kIOMessageCanSystemSleep || message == kIOMessageSystemWillSleep)
+		IOAllowPowerChange(registration->connect, (intptr_t)argument);
+}
+
 static void hear(void *context, io_service_t service, uint32_t message, void *argument)
 {
 	struct registration *registration = context;
 
+	if (registration->over) {
+		hear_late(registration, message, argument);
+		return;
+	}
 	switch (message) {
 	case kIOMessageCanSystemSleep:
 		/* Who does not want that has an assertion: mac_awake.c. */
@@ -127,9 +139,24 @@ static bool ends(struct registration *registration, bool must)
 	return end;
 }
 
+/* What was asked before we were off the list is waited for, 30 s long [L9]. */
+static void answer_late(struct registration *registration)
+{
+	enum quiver_host_heard heard;
+	union quiver_host_message message;
+
+	registration->over = true;
+	do {
+		heard = quiver_host_port_wait(registration->port, 0, &message);
+		if (heard == QUIVER_HOST_MESSAGE)
+			IODispatchCalloutFromMessage(NULL, &message.header, registration->port);
+	} while (heard == QUIVER_HOST_MESSAGE || heard == QUIVER_HOST_NOTHING);
+}
+
 static void unregister(struct registration *registration)
 {
 	IODeregisterForSystemPower(&registration->notifier);
+	answer_late(registration);
 	IOServiceClose(registration->connect);
 	IONotificationPortDestroy(registration->port);
 	free(registration);
@@ -142,7 +169,7 @@ static void *listen_run(void *argument)
 	union quiver_host_message message;
 
 	while (!ends(registration, heard == QUIVER_HOST_ENDED)) {
-		heard = quiver_host_port_wait(registration->port, &message);
+		heard = quiver_host_port_wait(registration->port, QUIVER_HOST_IDLE_MS, &message);
 		if (heard == QUIVER_HOST_MESSAGE)
 			IODispatchCalloutFromMessage(NULL, &message.header, registration->port);
 		answer(registration, heard == QUIVER_HOST_IDLE);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "test_host_iokit.h"
 
+#include <IOKit/IOMessage.h>
 #include <IOKit/pwr_mgt/IOPMLib.h>
 #include <pthread.h>
 #include <sched.h>
@@ -170,6 +171,8 @@ io_connect_t IORegisterForSystemPower(void *refcon, IONotificationPortRef *to,
 
 IOReturn IODeregisterForSystemPower(io_object_t *notifier)
 {
+	if (fake.last_question)
+		fake_notice(kIOMessageSystemWillSleep, fake.last_question);
 	*notifier = IO_OBJECT_NULL;
 	return kIOReturnSuccess;
 }
@@ -228,13 +231,13 @@ void IODispatchCalloutFromMessage(void *unused, mach_msg_header_t *message, void
 }
 
 /* False: nothing has come. Nobody who waits for ever is told that. */
-static bool take(struct IONotificationPort *from)
+static bool take(struct IONotificationPort *from, bool waits)
 {
 	atomic_bool *silent = from->name == PORT ? &fake.silent : &fake.patient;
 	bool got;
 
 	pthread_mutex_lock(&from->lock);
-	while (!from->messages && !(fake.patience && atomic_exchange(silent, false)))
+	while (waits && !from->messages && !(fake.patience && atomic_exchange(silent, false)))
 		pthread_cond_wait(&from->posted, &from->lock);
 	got = from->messages;
 	from->messages -= got;
@@ -262,13 +265,16 @@ mach_msg_return_t mach_msg(mach_msg_header_t *msg, mach_msg_option_t option,
 {
 	struct IONotificationPort *of = named(option & MACH_SEND_MSG ? msg->msgh_remote_port :
 									rcv_name);
+	bool polls;
 
 	if (option & MACH_SEND_MSG)
 		return post(of) ? MACH_MSG_SUCCESS : MACH_SEND_TIMED_OUT;
 	if (!of)
 		return MACH_RCV_INVALID_NAME;
-	fake.patience = option & MACH_RCV_TIMEOUT ? timeout : 0;
-	if (!take(of))
+	polls = option & MACH_RCV_TIMEOUT && !timeout;
+	if (!polls)
+		fake.patience = option & MACH_RCV_TIMEOUT ? timeout : 0;
+	if (!take(of, !polls))
 		return MACH_RCV_TIMED_OUT;
 	fake.receives += of->name == PORT;
 	memset(msg, 0, sizeof(*msg));

@@ -47,6 +47,7 @@ struct fake_iokit {
 	atomic_bool disconnected;		/* the name is no connection any more */
 
 	bool deaf;				/* nobody can register for sleep */
+	intptr_t last_question;			/* is put to who deregisters, just before that; 0: none */
 	atomic_uint registrations;		/* for sleep */
 	atomic_uint answers;
 	atomic_intptr_t answered;		/* id of the last one */

@@ -475,6 +475,19 @@ static void nothing_is_opened_until_the_mac_is_awake(void **state)
 	assert_int_equal(quiver_device_open(0x100, &device), 0);
 }
 
+static void the_last_question_is_answered_too(void **state)
+{
+	fake.last_question = 12;
+	close_device();
+	while (atomic_load(&fake.registrations))
+		sched_yield();
+	fake.last_question = 0;
+	assert_int_equal(fake.answered, 12);
+	assert_int_equal(fake.answers, 1);
+	/* What nobody has is not kept from anybody. */
+	assert_int_equal(quiver_device_open(0x100, &device), 0);
+}
+
 static void who_cannot_hear_of_sleep_opens_nothing(void **state)
 {
 	struct quiver_device *other;
@@ -516,6 +529,7 @@ int main(void)
 		TEST(where_nobody_watches_nothing_is_waited_for),
 		TEST(the_question_is_no_sleep_yet),
 		TEST(nothing_is_opened_until_the_mac_is_awake),
+		TEST(the_last_question_is_answered_too),
 		TEST(who_cannot_hear_of_sleep_opens_nothing),
 	};
 
