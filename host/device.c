@@ -119,6 +119,8 @@ void quiver_device_close(struct quiver_device *device)
 {
 	if (!device)
 		return;
+	quiver_host_irq_stop(device);
+	/* Not before: sleep waits for a handler that still runs. */
 	quiver_host_power_forget(device);
 	/* Closing is what makes the dext stop and reset the device, whatever else fails [D8]. */
 	quiver_host_irq_destroy(device);

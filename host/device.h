@@ -97,7 +97,8 @@ void quiver_host_bars_init(struct quiver_device *device);
 void quiver_host_bars_destroy(struct quiver_device *device);
 
 void quiver_host_irq_init(struct quiver_device *device);
-/* Waits for the thread. */
+/* Waits for the thread. It can still be woken, in vain, until it is destroyed. */
+void quiver_host_irq_stop(struct quiver_device *device);
 void quiver_host_irq_destroy(struct quiver_device *device);
 /* The dext has turned interrupts off on its own. */
 void quiver_host_irq_forget(struct quiver_device *device);

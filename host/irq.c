@@ -296,7 +296,7 @@ void quiver_host_irq_forget(struct quiver_device *device)
 	pthread_mutex_unlock(&irq->lock);
 }
 
-void quiver_host_irq_destroy(struct quiver_device *device)
+void quiver_host_irq_stop(struct quiver_device *device)
 {
 	struct quiver_irq_pump *irq = &device->irq;
 
@@ -306,6 +306,12 @@ void quiver_host_irq_destroy(struct quiver_device *device)
 		pump_wake(irq);
 		pthread_join(irq->thread, NULL);
 	}
+}
+
+void quiver_host_irq_destroy(struct quiver_device *device)
+{
+	struct quiver_irq_pump *irq = &device->irq;
+
 	pending_unmap(device);
 	if (irq->port)
 		IONotificationPortDestroy(irq->port);

@@ -475,6 +475,27 @@ static void nothing_is_opened_until_the_mac_is_awake(void **state)
 	assert_int_equal(quiver_device_open(0x100, &device), 0);
 }
 
+/* The handler may still see to it that nobody reaches a BAR. */
+static void closing_does_not_hasten_the_answer(void **state)
+{
+	unsigned int early;
+	pthread_t closer;
+
+	hang();
+	pthread_create(&closer, NULL, close_it, NULL);
+	for (int i = 0; i < 5; i++) {
+		usleep(10000);
+		fake_patience();
+	}
+	early = fake.answers;
+	open_gate();
+	pthread_join(closer, NULL);
+	assert_int_equal(early, 0);
+	wait_until_answered(7);
+	assert_int_equal(told.times, 1);
+	wake_up();
+}
+
 static void the_last_question_is_answered_too(void **state)
 {
 	fake.last_question = 12;
@@ -529,6 +550,7 @@ int main(void)
 		TEST(where_nobody_watches_nothing_is_waited_for),
 		TEST(the_question_is_no_sleep_yet),
 		TEST(nothing_is_opened_until_the_mac_is_awake),
+		TEST(closing_does_not_hasten_the_answer),
 		TEST(the_last_question_is_answered_too),
 		TEST(who_cannot_hear_of_sleep_opens_nothing),
 	};
