@@ -152,6 +152,10 @@ bool quiver_probe_claim(struct quiver_probe *probe, struct quiver_probe_outcome 
 	if (error == -EBUSY)
 		quiver_probe_fail(outcome, "end the VM or program that uses it",
 				  "another program has claimed the device");
+	else if (error == -EAGAIN)
+		quiver_probe_fail(outcome,
+				  "wake the Mac, keep it awake with its lid open, and run it again",
+				  "the Mac is about to sleep, or not awake yet");
 	else if (error == -EPERM)
 		quiver_probe_fail(
 			outcome,

@@ -126,6 +126,9 @@ class Mac:
     def calls(self, name):
         return self.state()["calls"].get(name, 0)
 
+    def client_calls(self, name):
+        return self.state()["client_calls"].get(name, 0)
+
     def crash(self, process):
         """Goes down, with all that runs on it."""
         for one in (self.daemon, process):
@@ -340,6 +343,24 @@ def a_reset_that_kills():
     """a card that dies of its reset fails stage 7, and one that must not have an FLR gets none"""
     failed(simulated(device="gpu,card=h100,flr=dead"), 7, "[H8]")
     passed(simulated("--upto", "7", device="gpu,card=rtx5090,flr=dead"))
+
+
+@test
+def a_mac_that_goes_to_sleep():
+    """a stage that claims the device again while the Mac goes to sleep fails, and says what to do"""
+    mac = Mac()
+    equal(mac.probe("--upto", "6").returncode, 0, "before")
+    watched = mac.client_calls("IOConnectCallAsyncMethod")
+    probe = mac.start("--stage", "7", fault="sleeps")
+    until(lambda: mac.client_calls("IOConnectCallAsyncMethod") > watched, "it does not come to the claim")
+    mac.control("sleep")
+    equal(probe.wait(PATIENCE), 7, "status")
+    stage = mac.kept()["stages"][7]
+    equal(stage["reason"], "the Mac is about to sleep, or not awake yet", "reason")
+    has(stage["cure"], "wake the Mac")
+    mac.control("wake")
+    equal(mac.probe("--stage", "7").returncode, 0, "once it is awake")
+    mac.end()
 
 
 @test

@@ -5,6 +5,7 @@
  */
 #include <Hypervisor/Hypervisor.h>
 #include <libkern/OSCacheControl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,6 +28,8 @@ int __real_quiver_config_write(struct quiver_device *device, uint32_t offset, ui
 			       uint32_t value);
 int __wrap_quiver_config_write(struct quiver_device *device, uint32_t offset, uint32_t width,
 			       uint32_t value);
+void __real_quiver_device_close(struct quiver_device *device);
+void __wrap_quiver_device_close(struct quiver_device *device);
 
 static bool is(const char *fault)
 {
@@ -102,4 +105,20 @@ int __wrap_quiver_config_write(struct quiver_device *device, uint32_t offset, ui
 	while (is("hangs") && offset == 4 && value & 4)
 		pause();
 	return error;
+}
+
+static void on_loss(void *context, enum quiver_dext_cause cause)
+{
+	atomic_store((atomic_bool *)context, true);
+}
+
+/* The Mac says that it goes to sleep while the device is still claimed. */
+void __wrap_quiver_device_close(struct quiver_device *device)
+{
+	static atomic_bool lost;
+
+	if (device && is("sleeps") && !quiver_device_watch(device, on_loss, &lost))
+		while (!atomic_load(&lost))
+			usleep(1000);
+	__real_quiver_device_close(device);
 }
