@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""quiver run: what it chooses, and how it stops a VM whatever QEMU does. Prints TAP."""
+"""quiver run: how it stops a VM whatever QEMU does, and what it keeps to itself meanwhile. Prints TAP."""
 
 import concurrent.futures
 import contextlib
@@ -9,7 +9,6 @@ import glob
 import json
 import os
 import pty
-import shlex
 import signal
 import socket
 import stat
@@ -18,29 +17,10 @@ import sys
 import termios
 import time
 
-from world import (ENDPOINT, QEMU, QUIVER, SIMMACD, TOP, Skip, World, equal, expect, finish, heard, run_tests,
-                   sim_run, status, test, until)
+from world import (QEMU, QUIVER, REAL_QEMU, SIMMACD, World, ended, equal, expect, finish, free_port, heard,
+                   need_real_qemu, run_tests, sim_run, status, test, until, vm)
 
-REAL_QEMU = os.environ.get("QUIVER_TEST_QEMU", os.path.join(TOP, "build", "qemu-system-aarch64"))
 ONE_SIGNAL = 1.1  # seconds after which a signal is another one, from when quiver took the one before
-
-
-def vm(world, *args, script, **more):
-    """A VM with a device in use, once QEMU is where the script says so by pid=."""
-    quiver = world.start(*sim_run("--sim-device", "endpoint", "--json", *args), script=script, **more)
-    world.qemu_pid()
-    return quiver
-
-
-def ended(quiver, number, by):
-    """Judges a VM that a signal stopped; returns what was printed, a line each."""
-    finish(quiver)
-    status(quiver, 128 + number)
-    result = json.loads(quiver.out)
-    equal(result["qemu"]["stopped_by"], by, f"who stopped it (stderr: {quiver.err})")
-    equal(result["simulation"]["verdict"], "ok", "the Mac's verdict")
-    equal(result["simulation"]["state"]["devices"][0]["mappings"], 0, "mappings")
-    return [line for line in quiver.err.splitlines() if line.startswith("quiver: ")]
 
 
 def in_order(lines, *parts):
@@ -388,8 +368,8 @@ def whatever_qemu_answers_it_is_ended_in_order(world):
                            ("answer=hello", "what QEMU answers makes no sense"), ("answer=[]", "what QEMU answers makes no sense"),
                            ("answer={}", "what QEMU answers makes no sense"), ('answer={"return":{}}', "what QEMU answers makes no sense"),
                            ('answer={"error":7}', "QEMU refuses"), ("", "QEMU has not come so far")):
-        listens = "qmp " if script else ""
-        quiver = vm(world, script=f"claim {listens}pid={world.pid_file} {script} wait look exit=0")
+        comes_up = "qmp " if script else ""
+        quiver = vm(world, script=f"claim {comes_up}pid={world.pid_file} {script} wait look exit=0")
         quiver.send_signal(signal.SIGINT)
         lines = ended(quiver, signal.SIGINT, "qemu")
         in_order(lines, f"cannot be asked to shut down: {reason}", "ending QEMU", "has ended")
@@ -471,12 +451,16 @@ def somebody_watches_before_qemu_is_there(world):
 # --- what is its own
 
 
+def qmp_path(words):
+    """The socket's, of the command that starts QEMU."""
+    return words[words.index("-chardev") + 1].split("path=")[1].split(",")[0]
+
+
 @test
 def the_socket_is_in_a_folder_of_the_users_alone(world):
     quiver = vm(world, script=f"claim qmp pid={world.pid_file} powerdown exit=0")
     with open(f"/proc/{world.qemu_pid()}/cmdline", encoding="utf-8") as file:
-        words = file.read().split("\0")
-    path = words[words.index("-chardev") + 1].split("path=")[1].split(",")[0]
+        path = qmp_path(file.read().split("\0"))
     folder = os.path.dirname(path)
     equal(os.path.dirname(folder), world.tmp, "where it is")
     equal(stat.S_IMODE(os.stat(folder).st_mode), 0o700, "mode")
@@ -499,8 +483,7 @@ def a_name_too_long_for_a_socket_is_not_used(world):
     status(quiver, 143)
     result = json.loads(quiver.out)
     equal(result["qemu"]["stopped_by"], "guest", "who stopped it")
-    words = result["command"]
-    used = words[words.index("-chardev") + 1].split("path=")[1].split(",")[0]
+    used = qmp_path(result["command"])
     expect(used.startswith("/tmp/quiver-") and not os.path.exists(os.path.dirname(used)), used)
 
 
@@ -523,197 +506,7 @@ def a_dead_vms_record_says_nothing(world):
     holder.communicate()
 
 
-# --- what it chooses
-
-
-def dry_run(world, *args, env=None, sim=("--sim-device", "endpoint")):
-    result = world.run("run", "--sim", *sim, "--dry-run", *args, env=env)
-    status(result, 0)
-    return shlex.split(result.out)
-
-
-def after(words, option):
-    return [words[i + 1] for i, word in enumerate(words) if word == option]
-
-
-@test
-def a_vm_gets_half_of_the_memory_and_the_processors_that_work_hard(world):
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for memory, cpus in ((3, 1), (4, 2)):
-        sim = ("--sim-arg", f"--mac=memory={memory << 30},cpus={cpus}", "--sim-device", "endpoint")
-        words = dry_run(world, sim=sim)
-        half = min(memory << 30, pages) // 2 >> 30
-        equal((after(words, "-m"), after(words, "-smp")), ([f"{half or 1}G"],
-              [str(min(cpus, os.cpu_count()))]), f"of {memory} GiB and {cpus} processors")
-    words = dry_run(world, "--memory", "5G", "--cpus", "7")
-    equal((after(words, "-m"), after(words, "-smp")), (["5G"], ["7"]), "what was said")
-
-
-@test
-def the_mac_knows_the_link(world):
-    words = dry_run(world, sim=("--sim-arg", "--mac=thunderbolt=5", "--sim-device",
-                                "endpoint,thunderbolt=5"))
-    expect(any(word.startswith("quiver-pci,") and ",thunderbolt=5" in word for word in words), words)
-
-
-@test
-def which_devices_are_passed_through_is_said(world):
-    result = world.run("run", "--sim", "--dry-run")
-    status(result, 0)
-    lines = [line for line in result.err.splitlines() if "passing through 0x" in line]
-    equal(len(lines), 2, "devices")
-    expect(ENDPOINT in lines[1] and "Renesas" in lines[1], lines[1])
-
-
-@test
-def tso_is_there_where_the_machine_has_it(world):
-    words = after(dry_run(world, "--tso=auto"), "-device")
-    dma = [word for word in words if word.startswith("quiver-dma")][0]
-    equal("tso=on" in dma, os.uname().machine == "x86_64", "TSO")
-
-
-def ports(words):
-    netdev = after(words, "-netdev")
-    return [part.split("tcp:")[1] for part in netdev[0].split(",") if "tcp:" in part] if netdev else None
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-@test
-def ssh_gets_a_port_that_is_free(world):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        result = world.run("run", "--sim", "--dry-run", "--ssh-port", str(port))
-        status(result, 5)
-        expect(f"port {port} is taken" in result.err, result.err)
-        first = ports(dry_run(world))[0]
-        number = int(first.split(":")[1].split("-")[0])
-        equal(first, f"127.0.0.1:{number}-:22", "the forward")
-        with socket.socket() as other:
-            other.bind(("127.0.0.1", number))
-            other.listen()
-            expect(ports(dry_run(world))[0] != first, "the port that is taken was chosen")
-    equal(ports(dry_run(world, "--ssh-port", str(port))), [f"127.0.0.1:{port}-:22"], "chosen port")
-    more = free_port()
-    equal(ports(dry_run(world, "--ssh-port=none", "--forward", f"{port}:80", "--forward", f"{more}:82")),
-          [f"127.0.0.1:{port}-:80", f"127.0.0.1:{more}-:82"], "more ports")
-    words = dry_run(world, "--net", "none")
-    equal((after(words, "-netdev"), [w for w in words if "virtio-net" in w]), ([], []), "without")
-
-
-@test
-def a_port_leads_to_one_place(world):
-    for _ in range(10):  # somebody may take it meanwhile
-        number = int(ports(dry_run(world))[0].split(":")[1].split("-")[0])
-        result = world.run("run", "--sim", "--dry-run", "--forward", f"{number}:80")
-        if "is taken" not in result.err:
-            break
-    status(result, 0)
-    found = ports(shlex.split(result.out))
-    expect(found[1] == f"127.0.0.1:{number}-:80" and f":{number}-" not in found[0], found)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        result = world.run("run", "--sim", "--dry-run", "--forward", f"{port}:80")
-        status(result, 5)
-        expect(f"port {port} is taken" in result.err and "--forward" in result.err, result.err)
-
-
-@test
-def a_port_that_is_not_for_everybody_is_not_called_taken(world):
-    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
-        if int(file.read()) < 2:
-            raise Skip("every port is for everybody here")
-    without = ["setpriv", "--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service"] * (os.geteuid() == 0)
-    result = subprocess.run([*without, QUIVER, "run", "--sim", "--dry-run", "--ssh-port", "1"], text=True,
-                            capture_output=True, env=world.environment(), check=False)
-    equal(result.returncode, 5, f"exit status ({result.stderr})")
-    expect("port 1 cannot be had: Permission denied" in result.stderr, result.stderr)
-
-
-@test
-def a_window_has_a_display_a_keyboard_and_a_mouse(world):
-    words = dry_run(world, "--display", "window")
-    equal(after(words, "-display"), ["gtk"], "display")
-    equal([w.split(",")[0] for w in after(words, "-device") if "usb" in w or "gpu" in w],
-          ["virtio-gpu-pci", "qemu-xhci", "usb-kbd", "usb-tablet"], "devices")
-    words = dry_run(world)
-    equal(after(words, "-display"), ["none"], "display")
-    expect(not any("usb" in word or "gpu" in word for word in words), words)
-
-
-@test
-def folders_are_shared_under_numbers(world):
-    words = dry_run(world, "--share", "/a,b", "--share", "/c,ro")
-    equal(after(words, "-fsdev"), ["local,id=share0,path=/a,,b,security_model=none",
-                                   "local,id=share1,path=/c,security_model=none,readonly=on"], "folders")
-    equal([w for w in after(words, "-device") if "9p" in w],
-          [f"virtio-9p-pci,fsdev=share{n},mount_tag=share{n}" for n in (0, 1)], "devices")
-
-
-@test
-def a_disk_without_a_kernel_boots_by_firmware(world):
-    qemu = os.path.join(world.folder, "bin", "qemu")
-    firmware = os.path.join(world.folder, "share", "qemu", "edk2-aarch64-code.fd")
-    for path in (qemu, firmware):
-        os.makedirs(os.path.dirname(path))
-        with open(path, "w", encoding="ascii"):
-            pass
-    words = dry_run(world, "--disk", "d.raw", "--qemu", qemu)
-    equal([os.path.realpath(path) for path in after(words, "-bios")], [firmware], "firmware")
-    equal(after(dry_run(world, "--disk", "d.raw", "--firmware", "/f"), "-bios"), ["/f"], "chosen")
-    equal(after(dry_run(world, "--disk", "d.raw", "--kernel", "k"), "-bios"), [], "with a kernel")
-    equal(after(dry_run(world), "-bios"), [], "without a disk")
-
-
-def make_image(world, name):
-    """What `quiver image build` leaves, as far as `quiver run` looks."""
-    folder = os.path.join(world.folder, ".local", "share", "quiver", "images", name)
-    os.makedirs(folder)
-    for file in ("disk.raw", "vmlinuz", "initrd"):
-        with open(os.path.join(folder, file), "w", encoding="ascii"):
-            pass
-    with open(os.path.join(folder, "image.json"), "w", encoding="ascii") as file:
-        json.dump({"format": 1, "name": name, "suite": "bookworm", "arch": "arm64", "kernel": "6.1",
-                   "append": "root=/dev/vda1", "user": "quiver", "built": "2026-01-01T00:00:00Z",
-                   "quiver": "0.1.0", "with": [], "disk_bytes": 1,
-                   "sha256": {"disk.raw": 64 * "0", "vmlinuz": 64 * "0", "initrd": 64 * "0"}}, file)
-    return folder
-
-
-@test
-def an_image_is_a_disk_a_kernel_and_a_command_line(world):
-    folder = make_image(world, "deb")
-    words = dry_run(world, "--image", "deb", "--disk", "more.raw", "--append", "quiet")
-    equal((after(words, "-kernel"), after(words, "-initrd"), after(words, "-append")),
-          ([folder + "/vmlinuz"], [folder + "/initrd"], ["root=/dev/vda1 quiet"]), "boot")
-    drives = after(words, "-drive")
-    expect(f"file={folder}/disk.raw,format=raw" in drives[0] and "file=more.raw" in drives[1], drives)
-    words = dry_run(world, "--image", "deb", "--kernel", "k")
-    equal((after(words, "-kernel"), after(words, "-initrd"), after(words, "-append")),
-          (["k"], [], ["root=/dev/vda1"]), "another kernel")
-    result = world.run("run", "--sim", "--dry-run", "--image", "none")
-    status(result, 5)
-    expect("none" in result.err, result.err)
-
-
-@test
-def an_image_has_one_vm_at_a_time(world):
-    make_image(world, "deb")
-    quiver = vm(world, "--image", "deb", script=f"claim qmp pid={world.pid_file} powerdown exit=0")
-    result = world.run(*sim_run("--image", "deb"), script="exit=0")
-    status(result, 5)
-    expect("deb" in result.err, result.err)
-    quiver.terminate()
-    expect("quiver@127.0.0.1" in "".join(ended(quiver, signal.SIGTERM, "guest")), "who may log in")
-    status(world.run(*sim_run("--image", "deb"), script="exit=0"), 0)
+# --- with the real QEMU
 
 
 def listens(world):
@@ -725,8 +518,7 @@ def listens(world):
 
 @test
 def the_real_qemu_understands_the_command_and_the_order(world):
-    if not os.access(REAL_QEMU, os.X_OK):
-        raise Skip("QEMU is not built")
+    need_real_qemu()
     # Stopped before its first instruction: nobody is there to hear the button.
     quiver = world.start("run", "--sim", "--json", "--qemu", REAL_QEMU, "--memory", "64M", "--cpus", "1",
                          "--share", world.folder, "--serial", os.path.join(world.folder, "log"),
@@ -744,8 +536,7 @@ def the_real_qemu_understands_the_command_and_the_order(world):
 
 @test
 def the_real_qemu_quits_in_order_at_a_terminal(world):
-    if not os.access(REAL_QEMU, os.X_OK):
-        raise Skip("QEMU is not built")
+    need_real_qemu()
     # Without a network: others may take a port before QEMU does.
     terminal = Terminal(world, "--net", "none", "--memory", "64M", "--cpus", "1", "--grace", "1", "--qemu-arg=-S",
                         script="", qemu=REAL_QEMU)
@@ -769,8 +560,7 @@ def asks_until_it_hangs_up(path):
 
 @test
 def the_real_qemu_ends_in_order_whoever_still_asks(world):
-    if not os.access(REAL_QEMU, os.X_OK):
-        raise Skip("QEMU is not built")
+    need_real_qemu()
     # quiver and its keeper both tell QEMU to quit. Of 30 without the patch about five die by SIGSEGV.
     for _ in range(30):
         paths = [os.path.join(world.tmp, str(number)) for number in range(8)]
@@ -785,16 +575,6 @@ def the_real_qemu_ends_in_order_whoever_still_asks(world):
             qemu.terminate()
             equal(qemu.wait(), 0, "exit status")
     world.nothing_left()
-
-
-@test
-def the_real_qemu_has_what_a_window_needs(world):
-    if not os.access(REAL_QEMU, os.X_OK):
-        raise Skip("QEMU is not built")
-    wanted = [word.split(",")[0] for word in after(dry_run(world, "--display", "window"), "-device")]
-    known = subprocess.run([REAL_QEMU, "-machine", "virt", "-device", "help"], stdout=subprocess.PIPE,
-                           text=True, check=True).stdout
-    equal([name for name in wanted if f'name "{name}"' not in known], [], "devices that QEMU lacks")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 """What tests of `quiver list` and `quiver run` share: a world of their own, and TAP."""
 
 import concurrent.futures
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ BUILD = os.environ.get("QUIVER_HOST_BUILD", os.path.join(TOP, "build", "host"))
 QUIVER = os.path.join(BUILD, "cli", "quiver")
 SIMMACD = os.path.join(BUILD, "simmac", "daemon", "simmacd")
 QEMU = os.path.join(BUILD, "tests", "cli", "fake-qemu")
+REAL_QEMU = os.environ.get("QUIVER_TEST_QEMU", os.path.join(TOP, "build", "qemu-system-aarch64"))
 NVME = "1234:1e0e"
 ENDPOINT = "1912:0028"
 PATIENCE = 20
@@ -157,8 +159,37 @@ def status(process, wanted):
     equal(process.returncode, wanted, f"exit status (stderr: {process.err.strip()})")
 
 
+def need_real_qemu():
+    if not os.access(REAL_QEMU, os.X_OK):
+        raise Skip("QEMU is not built")
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
 def sim_run(*more):
     return ["run", "--sim", "--qemu", QEMU, *more]
+
+
+def vm(world, *args, script, **more):
+    """A VM with a device in use, once QEMU is where the script says so by pid=."""
+    quiver = world.start(*sim_run("--sim-device", "endpoint", "--json", *args), script=script, **more)
+    world.qemu_pid()
+    return quiver
+
+
+def ended(quiver, number, by):
+    """Judges a VM that a signal stopped; returns what was printed, a line each."""
+    finish(quiver)
+    status(quiver, 128 + number)
+    result = json.loads(quiver.out)
+    equal(result["qemu"]["stopped_by"], by, f"who stopped it (stderr: {quiver.err})")
+    equal(result["simulation"]["verdict"], "ok", "the Mac's verdict")
+    equal(result["simulation"]["state"]["devices"][0]["mappings"], 0, "mappings")
+    return [line for line in quiver.err.splitlines() if line.startswith("quiver: ")]
 
 
 def run_one(function):
