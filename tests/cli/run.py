@@ -15,6 +15,7 @@ import stat
 import subprocess
 import sys
 import termios
+import threading
 import time
 
 from world import (QEMU, QUIVER, REAL_QEMU, SIMMACD, World, ended, equal, expect, finish, free_port, heard,
@@ -550,11 +551,12 @@ def the_real_qemu_quits_in_order_at_a_terminal(world):
     world.nothing_left()
 
 
-def asks_until_it_hangs_up(path):
+def asks_until_it_hangs_up(path, answered):
     with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(OSError):
         client.connect(path)
         client.sendall(b'{"execute":"qmp_capabilities"}')
         while client.recv(4096):
+            answered.release()
             client.sendall(b'{"execute":"query-status"}')
 
 
@@ -565,12 +567,15 @@ def the_real_qemu_ends_in_order_whoever_still_asks(world):
     for _ in range(30):
         paths = [os.path.join(world.tmp, str(number)) for number in range(8)]
         monitors = [word for path in paths for word in ("-qmp", f"unix:{path},server=on,wait=off")]
+        answered = threading.Semaphore(0)
         with concurrent.futures.ThreadPoolExecutor(len(paths)) as pool:
             qemu = subprocess.Popen([REAL_QEMU, "-machine", "none", "-nodefaults", "-display", "none", *monitors],
                                     stderr=subprocess.DEVNULL, env=world.environment())
             until(lambda: all(map(os.path.exists, paths)), "QEMU does not come up")
             for path in paths:
-                pool.submit(asks_until_it_hangs_up, path)
+                pool.submit(asks_until_it_hangs_up, path, answered)
+            # It listens before it hears signals, and answers only after.
+            expect(answered.acquire(timeout=20), "QEMU does not answer")
             time.sleep(0.05)
             qemu.terminate()
             equal(qemu.wait(), 0, "exit status")
