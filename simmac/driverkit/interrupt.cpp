@@ -172,17 +172,29 @@ void ending::add(std::function<void()> end)
 	changed.notify_one();
 }
 
+/* One owner after the other: the count of a block is not for two threads where TSan looks on. */
+struct cancelled {
+	IODispatchQueue *queue;
+	IODispatchSourceCancelHandler handler;
+
+	static void run(void *context)
+	{
+		cancelled *end = static_cast<cancelled *>(context);
+
+		end->handler();
+		Block_release(end->handler);
+		end->queue->release();
+		delete end;
+	}
+};
+
 static void end_later(IODispatchQueue *queue, IODispatchSourceCancelHandler handler)
 {
 	static ending &ending = *new struct ending;
-	IODispatchSourceCancelHandler copy = Block_copy(handler);
+	cancelled *end = new cancelled{queue, Block_copy(handler)};
 
 	queue->retain();
-	ending.add([queue, copy] {
-		queue->DispatchAsync(copy);
-		Block_release(copy);
-		queue->release();
-	});
+	ending.add([end] { end->queue->DispatchAsync_f(end, cancelled::run); });
 }
 
 kern_return_t IOInterruptDispatchSource::Cancel(IODispatchSourceCancelHandler handler)
