@@ -174,7 +174,10 @@ static void tell_dma(QuiverPci *s)
     }
 }
 
-/* Not a thread of QEMU's: as in quiver-pci-irq.c. */
+/*
+ * Not a thread of QEMU's: as in quiver-pci-irq.c. A device that has just been
+ * taken away is out of the map of addresses, and not yet out of every hand.
+ */
 static void lost(void *opaque, enum quiver_dext_cause cause)
 {
     unsigned int record;
@@ -182,8 +185,8 @@ static void lost(void *opaque, enum quiver_dext_cause cause)
 
     rcu_register_thread();
     s = cut(opaque, cause, &record);
+    wait_for_readers();
     if (s) {
-        wait_for_readers();
         if (cause == QUIVER_DEXT_CAUSE_SLEEP) {
             stop(s, record);
         }
