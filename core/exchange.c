@@ -158,6 +158,9 @@ static struct quiver_room created_size(const struct quiver_op *op, bool refused)
  */
 #define ATTEMPTS_MAX 272
 
+/* Of what it releases from one refusal to the next: interrupts are off meanwhile. */
+#define DOUBLINGS_MAX 8
+
 /* What other CPUs are just releasing will be room in a moment. */
 static void wait_for_left(struct quiver_space *space)
 	QUIVER_HOLDS(&space->lock)
@@ -259,16 +262,18 @@ static void refuse_all(struct quiver_op *op, int error)
 }
 
 /*
- * After a refusal: whether to ask again. No idle window, of this device or of another, may cost
- * one.
+ * After refusals: whether to ask again. No idle window, of this device or of another, may cost
+ * one. Each doubles what goes: others take what is released, or the limits are lower than what
+ * is in use.
  */
-static bool relieve(struct quiver_op *op)
+static bool relieve(struct quiver_op *op, unsigned int refusals)
 {
 	struct quiver_room want = created_size(op, true);
+	unsigned int doublings = refusals < DOUBLINGS_MAX ? refusals : DOUBLINGS_MAX;
 
 	if (!want.mappings)
 		return false;
-	quiver_idle_take(op, want.bytes, want.mappings);
+	quiver_idle_take(op, want.bytes << doublings, want.mappings << doublings);
 	return op->leaving || relieve_others(op->space);
 }
 
@@ -312,12 +317,12 @@ static void commit_created(struct quiver_op *op)
 static void send(struct quiver_op *op, int refusal)
 {
 	struct quiver_window *created = op->created;
-	unsigned int attempts = ATTEMPTS_MAX;
+	unsigned int refusals = 0;
 
 	if (!refusal) {
 		if (op->leaving || created)
 			converse(op);
-		while (attempts-- && relieve(op))
+		while (refusals < ATTEMPTS_MAX && relieve(op, refusals++))
 			converse(op);
 		return;
 	}

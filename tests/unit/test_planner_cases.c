@@ -183,6 +183,33 @@ static void all_idle_windows_can_be_had(void **state)
  * Neighbours of one scatterlist share a window; a gap is not mapped; what comes later has a window of
  * its own, so that it keeps nothing else mapped.
  */
+/* However far: what one refusal after the other releases doubles, and each is an exit. */
+static void limits_may_be_below_what_is_in_use(void **state)
+{
+	enum { WINDOWS = 1500 };
+	struct model_segment s = far_apart(WINDOWS), *idle = calloc(WINDOWS, sizeof(*idle));
+	struct world world;
+	uint64_t rings;
+
+	assert_non_null(idle);
+	world_init(&world, false, false);
+	for (unsigned int i = 0; i < WINDOWS; i++) {
+		idle[i] = far_apart(i);
+		assert_int_equal(model_map(&world.space, &idle[i], 1), 0);
+	}
+	for (unsigned int i = 0; i < WINDOWS; i++)
+		assert_int_equal(model_unmap(&world.space, &idle[i], 1), 1);
+	assert_int_equal(world.host.mappings, WINDOWS);
+	world.host.limits->mappings = 1;
+	rings = world.host.rings;
+	assert_int_equal(model_map(&world.space, &s, 1), 0);
+	assert_in_range(world.host.rings - rings, 1, 30);
+	assert_int_equal(world.host.mappings, 1);
+	assert_int_equal(model_unmap(&world.space, &s, 1), 1);
+	world_fini(&world);
+	free(idle);
+}
+
 static void strict_maps_what_is_asked_for_and_no_more(void **state)
 {
 	struct model_segment s[4] = {
@@ -405,6 +432,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_that_is_known_costs_nothing),
 		cmocka_unit_test(what_lies_in_a_used_window_is_never_refused),
 		cmocka_unit_test(all_idle_windows_can_be_had),
+		cmocka_unit_test(limits_may_be_below_what_is_in_use),
 		cmocka_unit_test(strict_maps_what_is_asked_for_and_no_more),
 		cmocka_unit_test(a_plan_that_fails_leaves_nothing),
 		cmocka_unit_test(what_is_no_ram_is_refused_at_once),
