@@ -13,6 +13,7 @@
 #include "../sim.h"
 #include "../spec.h"
 #include "probe.h"
+#include "quiver/mac.h"
 
 #define EVERY QUIVER_PROBE_STAGES
 
@@ -368,6 +369,7 @@ static int run_step(struct run *run, unsigned int step, quiver_probe_run *functi
 	quiver_probe_outcome_init(&outcome);
 	begin = quiver_probe_now();
 	function(&run->probe, &outcome);
+	quiver_probe_rest();
 	set_result(run, step, &outcome, quiver_probe_now() - begin);
 	status = status_of(&outcome);
 	quiver_probe_outcome_free(&outcome);
@@ -384,7 +386,7 @@ static int release(struct run *run, int status)
 	if (!run->probe.device)
 		return status;
 	released = run_step(run, QUIVER_PROBE_RELEASE, quiver_probe_release);
-	quiver_device_close(run->probe.device);
+	quiver_probe_put_down(&run->probe);
 	return status ? status : released;
 }
 
@@ -418,6 +420,18 @@ static int run_stages(struct run *run)
 	return release(run, status);
 }
 
+/* A Mac that falls asleep by itself would end a stage in its middle. */
+static int run_awake(struct run *run)
+{
+	uint32_t assertion;
+	bool kept = !quiver_mac_stay_awake(&assertion);
+	int status = run_stages(run);
+
+	if (kept)
+		quiver_mac_may_sleep(assertion);
+	return status;
+}
+
 static void print_json(const struct run *run, int status)
 {
 	json_t *json = run->record.json ? json_copy(run->record.json) : json_object();
@@ -434,7 +448,7 @@ static int run_all(struct run *run)
 	int status = quiver_sim_start(&run->sim, &run->sim_options);
 
 	if (!status)
-		status = run_stages(run);
+		status = run_awake(run);
 	status = quiver_sim_end(&run->sim, status);
 	if (run->json)
 		print_json(run, status);

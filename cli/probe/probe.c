@@ -110,8 +110,10 @@ int quiver_probe_signal(void)
 
 bool quiver_probe_over(struct quiver_probe_outcome *outcome)
 {
-	if (quiver_probe_failed(outcome) || !caught)
-		return quiver_probe_failed(outcome);
+	if (quiver_probe_failed(outcome) || quiver_probe_lost(outcome))
+		return true;
+	if (!caught)
+		return false;
 	quiver_probe_fail(outcome, "run it again", "interrupted by signal %d", (int)caught);
 	outcome->result = QUIVER_PROBE_INTERRUPTED;
 	return true;
@@ -125,6 +127,10 @@ void quiver_probe_fail_call(struct quiver_probe_outcome *outcome, const char *wh
 			"check cable and power of the enclosure, switch it off and on, and"
 			" begin at stage 0",
 			"%s: the device is gone, or did not survive a reset [H8]", what);
+	else if (error == -EAGAIN)
+		quiver_probe_fail(outcome,
+				  "wake the Mac, keep it awake with its lid open, and run it again",
+				  "%s: the Mac is about to sleep, or not awake yet", what);
 	else
 		quiver_probe_fail(outcome, "run 'quiver doctor', and send the record in", "%s: %s",
 				  what, strerror(-error));
@@ -141,29 +147,6 @@ void quiver_probe_figure_hex(struct quiver_probe_outcome *outcome, const char *k
 
 	snprintf(text, sizeof(text), "0x%" PRIx64, value);
 	quiver_probe_figure(outcome, key, json_string(text));
-}
-
-bool quiver_probe_claim(struct quiver_probe *probe, struct quiver_probe_outcome *outcome)
-{
-	int error = probe->device ? 0 : quiver_device_open(probe->info.id, &probe->device);
-
-	if (!error)
-		return true;
-	if (error == -EBUSY)
-		quiver_probe_fail(outcome, "end the VM or program that uses it",
-				  "another program has claimed the device");
-	else if (error == -EAGAIN)
-		quiver_probe_fail(outcome,
-				  "wake the Mac, keep it awake with its lid open, and run it again",
-				  "the Mac is about to sleep, or not awake yet");
-	else if (error == -EPERM)
-		quiver_probe_fail(
-			outcome,
-			"give it to nobody: the graphics function is the one to pass through",
-			"the extension refuses this function [H16]");
-	else
-		quiver_probe_fail_call(outcome, "claiming the device", error);
-	return false;
 }
 
 bool quiver_probe_read_config(struct quiver_probe *probe, uint8_t config[QUIVER_PROBE_CONFIG_SIZE],

@@ -59,7 +59,7 @@ bool quiver_probe_failed(const struct quiver_probe_outcome *outcome);
 void quiver_probe_catch_signals(void);
 /* The one that came; 0: none did. */
 int quiver_probe_signal(void);
-/* quiver_probe_failed(), which the outcome is from now on if a signal came. For loops. */
+/* quiver_probe_failed(), which the outcome is from now on if a signal or sleep came. For loops. */
 bool quiver_probe_over(struct quiver_probe_outcome *outcome);
 
 /* A call of libquiver that failed: what it means, and what helps. */
@@ -71,7 +71,10 @@ void quiver_probe_figure_hex(struct quiver_probe_outcome *outcome, const char *k
 
 /* What more than one stage does. False: it failed, and the outcome says why. */
 
-/* Puts the claim down. */
+/*
+ * Says in the probe that the device is ours. From here to the rest that each
+ * step ends with the Mac does not take its power, QUIVER_SLEEP_SECONDS at most.
+ */
 bool quiver_probe_claim(struct quiver_probe *probe, struct quiver_probe_outcome *outcome);
 /* All of config space that a client sees. */
 bool quiver_probe_read_config(struct quiver_probe *probe, uint8_t config[QUIVER_PROBE_CONFIG_SIZE],
@@ -94,6 +97,15 @@ quiver_probe_run quiver_probe_stage_extension, quiver_probe_stage_identity, quiv
 
 /* output.c: a stage or the release, its figures, and what is wrong with it. */
 void quiver_probe_print(const json_t *entry);
+
+/* claim.c */
+
+/* The device has been lost since it was claimed, and the outcome says so. */
+bool quiver_probe_lost(struct quiver_probe_outcome *outcome);
+/* No BAR is touched until the next quiver_probe_claim(). */
+void quiver_probe_rest(void);
+/* That, and the claim is given back. */
+void quiver_probe_put_down(struct quiver_probe *probe);
 
 /* release.c */
 

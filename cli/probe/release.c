@@ -40,8 +40,7 @@ void quiver_probe_release(struct quiver_probe *probe, struct quiver_probe_outcom
 	uint64_t begin = quiver_probe_now();
 	int error;
 
-	quiver_device_close(probe->device);
-	probe->device = NULL;
+	quiver_probe_put_down(probe);
 	error = await(probe, begin, &identity);
 	if (error == -ETIMEDOUT)
 		quiver_probe_fail(outcome, "switch the enclosure off and on, and send the record in",
@@ -53,6 +52,8 @@ void quiver_probe_release(struct quiver_probe *probe, struct quiver_probe_outcom
 	else if (error)
 		quiver_probe_fail(outcome, "run 'quiver doctor', and send the record in",
 				  "asking whether the device is well: %s", strerror(-error));
+	else if (identity.state == QUIVER_DEXT_GONE && identity.cause == QUIVER_DEXT_CAUSE_SLEEP)
+		quiver_probe_fail_call(outcome, "giving it back", -EAGAIN);
 	else if (identity.state == QUIVER_DEXT_GONE)
 		quiver_probe_fail(outcome, DEAD_CURE,
 				  "the device did not survive the reset that it was given back by"

@@ -71,8 +71,7 @@ static bool claim_again(struct quiver_probe *probe, struct quiver_probe_outcome 
 {
 	uint64_t begin = quiver_probe_now();
 
-	quiver_device_close(probe->device);
-	probe->device = NULL;
+	quiver_probe_put_down(probe);
 	if (!quiver_probe_claim(probe, outcome))
 		return false;
 	quiver_probe_figure(outcome, "close_and_claim_ns",

@@ -129,6 +129,9 @@ class Mac:
     def client_calls(self, name):
         return self.state()["client_calls"].get(name, 0)
 
+    def is_claimed(self):
+        return self.state()["devices"][0]["clients"] > 0
+
     def crash(self, process):
         """Goes down, with all that runs on it."""
         for one in (self.daemon, process):
@@ -347,19 +350,41 @@ def a_reset_that_kills():
 
 @test
 def a_mac_that_goes_to_sleep():
-    """a stage that claims the device again while the Mac goes to sleep fails, and says what to do"""
+    """sleep waits for the stage that is at work; it fails, as does one that claims again, and says what to do"""
     mac = Mac()
     equal(mac.probe("--upto", "6").returncode, 0, "before")
-    watched = mac.client_calls("IOConnectCallAsyncMethod")
-    probe = mac.start("--stage", "7", fault="sleeps")
-    until(lambda: mac.client_calls("IOConnectCallAsyncMethod") > watched, "it does not come to the claim")
-    mac.control("sleep")
-    equal(probe.wait(PATIENCE), 7, "status")
-    stage = mac.kept()["stages"][7]
-    equal(stage["reason"], "the Mac is about to sleep, or not awake yet", "reason")
-    has(stage["cure"], "wake the Mac")
+    for stage, fault, reason in ((6, "lingers", "in the middle of this: the Mac is about to sleep"),
+                                 (7, "sleeps", "claiming the device: the Mac is about to sleep")):
+        probe = mac.start("--stage", str(stage), fault=fault)
+        mac.says(stage, "started")
+        until(mac.is_claimed, "it does not claim")
+        mac.control("sleep")
+        equal(probe.wait(PATIENCE), 7, f"status of stage {stage}")
+        kept = mac.kept()
+        has(kept["stages"][stage]["reason"], reason)
+        has(kept["stages"][stage]["cure"], "wake the Mac")
+        mac.control("wake")
+        equal(mac.probe("--stage", str(stage)).returncode, 0, "once it is awake")
+    mac.end()
+
+
+@test
+def a_mac_that_nobody_touches():
+    """while stages run the Mac does not fall asleep by itself; when they are over it may"""
+    mac = Mac()
+    equal(mac.probe("--upto", "5").returncode, 0, "before")
+    probe = mac.start("--stage", "6", fault="hangs")
+    mac.says(6, "started")
+    until(mac.is_claimed, "it does not claim")
+    refused = subprocess.run([SIMMACCTL, "--socket", mac.socket, "sleep", "idle"], capture_output=True,
+                             check=False, text=True)
+    probe.kill()
+    probe.wait()
+    until(lambda: subprocess.run([SIMMACCTL, "--socket", mac.socket, "sleep", "idle"],
+                                 capture_output=True, check=False).returncode == 0,
+          "it cannot sleep afterwards")
+    true(refused.returncode != 0, f"it slept under the stage: {refused.stdout}")
     mac.control("wake")
-    equal(mac.probe("--stage", "7").returncode, 0, "once it is awake")
     mac.end()
 
 

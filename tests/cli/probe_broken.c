@@ -28,6 +28,10 @@ int __real_quiver_config_write(struct quiver_device *device, uint32_t offset, ui
 			       uint32_t value);
 int __wrap_quiver_config_write(struct quiver_device *device, uint32_t offset, uint32_t width,
 			       uint32_t value);
+int __real_quiver_device_watch(struct quiver_device *device, quiver_lost_handler handler,
+			       void *context);
+int __wrap_quiver_device_watch(struct quiver_device *device, quiver_lost_handler handler,
+			       void *context);
 void __real_quiver_device_close(struct quiver_device *device);
 void __wrap_quiver_device_close(struct quiver_device *device);
 
@@ -93,32 +97,61 @@ int __wrap_quiver_bar_map(struct quiver_device *device, unsigned int bar, void *
 	return error;
 }
 
+static struct {
+	quiver_lost_handler handler;
+	atomic_bool told, let_go;
+} loss;
+
+static void on_loss(void *context, enum quiver_dext_cause cause)
+{
+	atomic_store(&loss.told, true);
+	loss.handler(context, cause);
+	atomic_store(&loss.let_go, true);
+}
+
+int __wrap_quiver_device_watch(struct quiver_device *device, quiver_lost_handler handler,
+			       void *context)
+{
+	loss.handler = handler;
+	return __real_quiver_device_watch(device, on_loss, context);
+}
+
+static void await_loss(void)
+{
+	while (!atomic_load(&loss.told))
+		usleep(1000);
+}
+
+/* The Mac says that it goes to sleep while a stage is at work, which goes on for a while. */
+static void linger(void)
+{
+	await_loss();
+	usleep(300000);
+	if (atomic_load(&loss.let_go))
+		abort();
+}
+
 /* Without bus mastering messages are lost; with it, one that hangs is to be killed. */
 int __wrap_quiver_config_write(struct quiver_device *device, uint32_t offset, uint32_t width,
 			       uint32_t value)
 {
+	bool masters = offset == 4 && value & 4;
 	int error;
 
 	if (is("silent"))
 		value &= ~4u;
 	error = __real_quiver_config_write(device, offset, width, value);
-	while (is("hangs") && offset == 4 && value & 4)
+	while (is("hangs") && masters)
 		pause();
+	if (is("lingers") && masters)
+		linger();
 	return error;
 }
 
-static void on_loss(void *context, enum quiver_dext_cause cause)
-{
-	atomic_store((atomic_bool *)context, true);
-}
-
-/* The Mac says that it goes to sleep while the device is still claimed. */
+/* The same while the device is still claimed, between two claims of a stage. */
 void __wrap_quiver_device_close(struct quiver_device *device)
 {
-	static atomic_bool lost;
-
-	if (device && is("sleeps") && !quiver_device_watch(device, on_loss, &lost))
-		while (!atomic_load(&lost))
-			usleep(1000);
+	if (device && is("sleeps"))
+		await_loss();
 	__real_quiver_device_close(device);
 }
