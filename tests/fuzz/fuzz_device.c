@@ -11,38 +11,24 @@
  * a crash.
  */
 #include "qemu/osdep.h"
-/* Quiver's own timers: see fuzz_timer_mod(). */
-#undef timer_mod
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
-#include "qemu/units.h"
 #include "qemu/thread.h"
 #include "qapi/error.h"
 #include "hw/core/cpu.h"
-#include "hw/pci/pci.h"
-#include "hw/pci/pci_bus.h"
 #include "hw/qdev-core.h"
 #include "system/replay.h"
-#include "system/system.h"
 #include "hw/quiver/quiver-pci.h"
-#include "simmac/iokit/rpc.h"
+#include "device_machine.h"
 #include "fuzz.h"
 
-#define DEVICES         2
-#define MMIO            0x10000000
-#define PORT_WINDOW     (16 * MiB)
-#define RAM_BASE        0x40000000
-#define RAM_SIZE        (16 * MiB)
 #define BATCH           (RAM_BASE + 4 * MiB)
 #define BATCH_STRIDE    0x1000
 #define QUEUES          3
 #define QUEUE_ENTRIES   (BATCH_STRIDE / sizeof(struct quiver_dma_entry))
 #define GRANTS          32
-#define PATIENCE_MS     30000
+#define LOSSES          2               /* of an input */
+#define DRAIN_EVERY     64              /* inputs */
 
 /* The endpoint's register that starts DMA; a driver's mistake there is no concern of ours [D6]. */
 #define ENDPOINT_COMMAND        0x04
@@ -50,60 +36,6 @@
 #define ENDPOINT_IRQ_TYPE       0x24
 #define ENDPOINT_IRQ_NUMBER     0x28
 #define ENDPOINT_MSIX_TABLE     0x8000
-#define DRAIN_EVERY             64      /* inputs */
-
-typedef struct Function {
-    PCIDevice *pdev;
-    uint64_t bar[6], size[6];
-} Function;
-
-static Function dma, device[DEVICES];   /* pdev: NULL while it is not in its slot */
-static pid_t mac;
-static char folder[] = "/tmp/quiver-fuzz-XXXXXX";
-
-/* --- accesses ------------------------------------------------------------ */
-
-static void guest_write(uint64_t at, uint64_t value, unsigned int width)
-{
-    /* As a CPU's own: then a doorbell runs without the BQL. */
-    const MemTxAttrs attrs = { .requester_id = 0 };
-    uint8_t bytes[8];
-
-    stq_le_p(bytes, value);
-    address_space_rw(&address_space_memory, at, attrs, bytes, width, true);
-}
-
-static uint64_t guest_read(uint64_t at, unsigned int width)
-{
-    const MemTxAttrs attrs = { .requester_id = 0 };
-    uint8_t bytes[8] = { 0 };
-
-    address_space_rw(&address_space_memory, at, attrs, bytes, width, false);
-    return ldq_le_p(bytes);
-}
-
-static void reg_write(uint64_t reg, uint32_t value)
-{
-    guest_write(dma.bar[QUIVER_BAR_REGS] + reg, value, 4);
-}
-
-static uint32_t reg_read(uint64_t reg)
-{
-    return guest_read(dma.bar[QUIVER_BAR_REGS] + reg, 4);
-}
-
-static void config_write(Function *function, uint32_t at, uint32_t value,
-                         unsigned int width)
-{
-    pci_host_config_write_common(function->pdev, at,
-                                 pci_config_size(function->pdev), value, width);
-}
-
-static uint32_t config_read(Function *function, uint32_t at, unsigned int width)
-{
-    return pci_host_config_read_common(function->pdev, at,
-                                       pci_config_size(function->pdev), width);
-}
 
 /* --- the second CPU ----------------------------------------------------- */
 
@@ -199,204 +131,6 @@ static void other_cpu_rests(void)
     bql_lock();
 }
 
-/* --- the machine ---------------------------------------------------------- */
-
-static void start_mac(const char *simmacd)
-{
-    g_autofree char *socket = NULL;
-    int waited = 0;
-
-    fuzz_require(mkdtemp(folder));
-    socket = g_strdup_printf("%s/mac", folder);
-    setenv("QUIVER_SIMMAC", socket, 1);
-    mac = fork();
-    if (!mac) {
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
-        execl(simmacd, simmacd, "--socket", socket, "--reset-us", "0",
-              "--device", "endpoint,name=first", "--device", "endpoint,name=second",
-              NULL);
-        _exit(127);
-    }
-    fuzz_require(mac > 0);
-    for (; access(socket, F_OK) && waited < PATIENCE_MS; waited++) {
-        g_usleep(1000);
-    }
-    fuzz_require(waited < PATIENCE_MS);
-}
-
-/* Panicked, or died. */
-static void check_mac(void)
-{
-    int status;
-
-    fuzz_require(waitpid(mac, &status, WNOHANG) == 0);
-}
-
-/* As simmacctl does. The answer's text goes with its socket. */
-static bool mac_does(const char *command)
-{
-    struct simmac_rpc_request request = {
-        .op = SIMMAC_RPC_CONTROL, .struct_size = strlen(command),
-    };
-    struct iovec iov[] = {
-        { &request, sizeof(request) }, { (char *)command, strlen(command) },
-    };
-    struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    struct simmac_rpc_reply reply = { 0 };
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-    fuzz_require(fd >= 0);
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s/mac", folder);
-    fuzz_require(!connect(fd, (struct sockaddr *)&address, sizeof(address)));
-    fuzz_require(sendmsg(fd, &message, MSG_NOSIGNAL) > 0);
-    fuzz_require(recv(fd, &reply, sizeof(reply), 0) == sizeof(reply));
-    close(fd);
-    return !reply.result;
-}
-
-static void end_mac(void)
-{
-    g_autofree char *socket = g_strdup_printf("%s/mac", folder);
-
-    kill(mac, SIGTERM);
-    waitpid(mac, NULL, 0);
-    unlink(socket);
-    rmdir(folder);
-}
-
-static char *arguments[] = {
-    (char *)"qemu", (char *)"-machine", (char *)"virt,gic-version=3",
-    (char *)"-accel", (char *)"qtest", (char *)"-cpu", (char *)"cortex-a72",
-    (char *)"-m", (char *)"16M", (char *)"-display", (char *)"none",
-    (char *)"-nodefaults",
-    (char *)"-device", (char *)"quiver-dma,id=dma,addr=1.0",
-    (char *)"-device", (char *)"pcie-root-port,id=port0,chassis=1,addr=2.0",
-    (char *)"-device", (char *)"pcie-root-port,id=port1,chassis=2,addr=3.0",
-    (char *)"-device", (char *)"quiver-pci,id=pci0,bus=port0,host=1912:0028#0,x-trap=on",
-    (char *)"-device", (char *)"quiver-pci,id=pci1,bus=port1,host=1912:0028#1",
-};
-
-static PCIDevice *find_if_there(const char *id)
-{
-    g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", id);
-    Object *object = object_resolve_path(path, NULL);
-
-    return object ? PCI_DEVICE(object) : NULL;
-}
-
-static PCIDevice *find(const char *id)
-{
-    PCIDevice *pdev = find_if_there(id);
-
-    fuzz_require(pdev);
-    return pdev;
-}
-
-static uint64_t place_bars(Function *function, uint64_t base)
-{
-    unsigned int i;
-
-    for (i = 0; i < 6; i++) {
-        const PCIIORegion *region = &function->pdev->io_regions[i];
-
-        function->size[i] = region->size;
-        if (!region->size) {
-            continue;
-        }
-        base = ROUND_UP(base, region->size);
-        function->bar[i] = base;
-        config_write(function, PCI_BASE_ADDRESS_0 + 4 * i, base, 4);
-        base += region->size;
-    }
-    config_write(function, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
-    return base;
-}
-
-/* As firmware leaves it; the bridges stay as they are. */
-static uint64_t window(unsigned int index)
-{
-    return ROUND_UP(MMIO + QUIVER_REGS_SIZE + QUIVER_STATUS_SIZE, PORT_WINDOW) +
-           index * PORT_WINDOW;
-}
-
-static void place_all(void)
-{
-    unsigned int i;
-
-    fuzz_require(place_bars(&dma, MMIO) <= window(0));
-    for (i = 0; i < DEVICES; i++) {
-        place_bars(&device[i], window(i));
-    }
-}
-
-static void open_ports(void)
-{
-    unsigned int i;
-
-    for (i = 0; i < DEVICES; i++) {
-        uint64_t base = window(i);
-        g_autofree char *id = g_strdup_printf("port%u", i);
-        Function port = { .pdev = find(id) };
-
-        config_write(&port, PCI_PRIMARY_BUS, (i + 1) << 8 | (i + 1) << 16, 4);
-        config_write(&port, PCI_MEMORY_BASE,
-                     (base >> 16) | ((base + PORT_WINDOW - 1) & 0xfff00000), 4);
-        config_write(&port, PCI_COMMAND,
-                     PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
-    }
-}
-
-static void find_all(void)
-{
-    unsigned int i;
-
-    dma.pdev = find("dma");
-    for (i = 0; i < DEVICES; i++) {
-        g_autofree char *id = g_strdup_printf("pci%u", i);
-
-        device[i].pdev = find(id);
-    }
-    open_ports();
-    place_all();
-}
-
-/* One that went or came: the guest gives it its addresses anew. */
-static void look_again(void)
-{
-    unsigned int i;
-
-    for (i = 0; i < DEVICES; i++) {
-        g_autofree char *id = g_strdup_printf("pci%u", i);
-        PCIDevice *pdev = find_if_there(id);
-
-        if (pdev != device[i].pdev) {
-            device[i].pdev = pdev;
-            if (pdev) {
-                place_bars(&device[i], window(i));
-            }
-        }
-    }
-}
-
-/* What waits for the main loop, and who waits for the BQL: interrupts are delivered under it. */
-static void let_it_run(void)
-{
-    main_loop_wait(true);
-    bql_unlock();
-    g_usleep(50);
-    bql_lock();
-    look_again();
-}
-
-/* A second is what the host is given where nobody waits for it. */
-void fuzz_timer_mod(QEMUTimer *timer, int64_t expire_time);
-
-void fuzz_timer_mod(QEMUTimer *timer, int64_t expire_time)
-{
-    timer_mod(timer, 0);
-}
-
 static void find_batch(void)
 {
     hwaddr length = BATCH_STRIDE * QUEUES;
@@ -404,105 +138,6 @@ static void find_batch(void)
     other.batch = address_space_map(&address_space_memory, BATCH, &length, true,
                                     MEMTXATTRS_UNSPECIFIED);
     fuzz_require(other.batch && length == BATCH_STRIDE * QUEUES);
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-    const char *simmacd = getenv("QUIVER_SIMMACD");
-    static QemuThread thread;
-
-    fuzz_require(simmacd);
-    start_mac(simmacd);
-    atexit(end_mac);
-    qemu_init(ARRAY_SIZE(arguments), arguments);
-    current_cpu = first_cpu;
-    find_all();
-    find_batch();
-    qemu_thread_create(&thread, "other-cpu", other_cpu, NULL, QEMU_THREAD_DETACHED);
-    bql_unlock();
-    replay_mutex_unlock();
-    return 0;
-}
-
-/* --- the cable, and the Mac ------------------------------------------------ */
-
-static const char *const names[DEVICES] = { "first", "second" };
-static bool pulled[DEVICES];
-static unsigned int losses;             /* that this input may still bring about: they take long */
-
-#define LOSSES  2
-
-/* Who asks it to do something is another one than the guest, which goes on. */
-static bool ask_mac(const char *what, unsigned int index)
-{
-    g_autofree char *command = g_strdup_printf(what, names[index]);
-    bool done;
-
-    bql_unlock();
-    done = mac_does(command);
-    bql_lock();
-    return done;
-}
-
-static void wait_until_there(unsigned int index, bool there)
-{
-    int64_t end = g_get_monotonic_time() + PATIENCE_MS * 1000;
-
-    while (!device[index].pdev == there) {
-        fuzz_require(g_get_monotonic_time() < end);
-        let_it_run();
-    }
-}
-
-/* It goes while the guest does something else. */
-static void pull_slowly(unsigned int index)
-{
-    if (!pulled[index] && losses) {
-        losses--;
-        pulled[index] = true;
-        fuzz_require(ask_mac("unplug %s nowait", index));
-    }
-}
-
-static void pull(unsigned int index)
-{
-    pull_slowly(index);
-    wait_until_there(index, !pulled[index]);
-}
-
-static void put_back(void)
-{
-    unsigned int i;
-
-    for (i = 0; i < DEVICES; i++) {
-        if (pulled[i]) {
-            pulled[i] = false;
-            fuzz_require(ask_mac("plug %s", i));
-            wait_until_there(i, true);
-        }
-    }
-}
-
-static void take_a_nap(void)
-{
-    unsigned int i;
-
-    if (!losses) {
-        return;
-    }
-    losses--;
-    bql_unlock();
-    fuzz_require(mac_does("sleep"));
-    bql_lock();
-    for (i = 0; i < DEVICES; i++) {
-        wait_until_there(i, false);
-    }
-    bql_unlock();
-    fuzz_require(mac_does("wake"));
-    bql_lock();
-    for (i = 0; i < DEVICES; i++) {
-        wait_until_there(i, !pulled[i]);
-    }
 }
 
 /* --- what a guest does ---------------------------------------------------- */
@@ -637,14 +272,14 @@ static void ring(struct fuzz_bytes *bytes)
     }
     if (how == 6 && fuzz_below(bytes, 16) == 15) {
         lost = fuzz_below(bytes, DEVICES);
-        pull_slowly(lost);
+        pull_begin(lost);
     }
     reg_write(queue_reg(queue, offsetof(struct quiver_queue_regs, doorbell)),
               fuzz_below(bytes, 8) == 7 ? fuzz_number(bytes) : count);
     other_cpu_rests();
     take_grants(batch, count);
     if (lost < DEVICES) {
-        wait_until_there(lost, !pulled[lost]);
+        pull_end(lost);
     }
 }
 
@@ -780,7 +415,8 @@ static void disturb(struct fuzz_bytes *bytes)
             device_cold_reset(DEVICE(device[index].pdev));
         }
     } else if (which < 248) {
-        pull(index);
+        pull_begin(index);
+        pull_end(index);
     } else if (which < 253) {
         put_back();
     } else {
@@ -828,9 +464,7 @@ static void check_present(void)
     unsigned int i, present = 0;
 
     for (i = 0; i < DEVICES; i++) {
-        g_autofree char *path = g_strdup_printf("/machine/peripheral/pci%u", i);
-
-        fuzz_require(object_resolve_path(path, NULL) == OBJECT(device[i].pdev));
+        fuzz_require(device[i].pdev && find_device(i) == device[i].pdev);
     }
     for (i = 0; i < QUIVER_MAX_DEVICES; i++) {
         present += !!(reg_read(QUIVER_DEVICES_OFFSET + i * QUIVER_STRIDE) &
@@ -862,6 +496,22 @@ static void reset_all(void)
     place_all();
     check_present();
     grants = 0;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    const char *simmacd = getenv("QUIVER_SIMMACD");
+    static QemuThread thread;
+
+    fuzz_require(simmacd);
+    start_mac(simmacd);
+    atexit(end_mac);
+    start_qemu();
+    find_batch();
+    qemu_thread_create(&thread, "other-cpu", other_cpu, NULL, QEMU_THREAD_DETACHED);
+    bql_unlock();
+    replay_mutex_unlock();
+    return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -92,6 +92,7 @@ class Writer:
         self.rules()
         devices = [self.compile("qemu", source)
                    for source in [*sorted(glob.glob(f"{self.top}/qemu/hw/quiver/*.c")),
+                                  f"{self.top}/tests/fuzz/device_machine.c",
                                   f"{self.top}/tests/fuzz/fuzz_device.c"]]
         library = [self.compile("host", source) for folder in ("host", "core")
                    for source in sorted(glob.glob(f"{self.top}/{folder}/*.c"))]
