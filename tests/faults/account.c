@@ -46,18 +46,6 @@ static uint64_t count_mapped_files(void)
 	return count;
 }
 
-static json_t *mac_state(void)
-{
-	char *text = mac_control("state");
-	json_t *state;
-
-	assert_non_null(text);
-	state = json_loads(text, 0, NULL);
-	free(text);
-	assert_non_null(state);
-	return state;
-}
-
 static json_t *device_of(json_t *state)
 {
 	return json_array_get(json_object_get(state, "devices"), 0);

@@ -192,7 +192,7 @@ bool mac_answers(const char *command, const char *text)
 	return has;
 }
 
-static json_t *state(void)
+json_t *mac_state(void)
 {
 	char *text = mac_control("state");
 	json_t *state;
@@ -206,7 +206,7 @@ static json_t *state(void)
 
 uint64_t mac_device(const char *key)
 {
-	json_t *all = state();
+	json_t *all = mac_state();
 	json_t *value = json_object_get(json_array_get(json_object_get(all, "devices"), 0), key);
 	uint64_t number;
 
@@ -219,7 +219,7 @@ uint64_t mac_device(const char *key)
 
 uint64_t mac_calls(const char *key)
 {
-	json_t *all = state();
+	json_t *all = mac_state();
 	uint64_t number = (uint64_t)json_integer_value(
 		json_object_get(json_object_get(all, "calls"), key));
 
@@ -229,7 +229,7 @@ uint64_t mac_calls(const char *key)
 
 uint64_t mac_call_names(void)
 {
-	json_t *all = state();
+	json_t *all = mac_state();
 	uint64_t number = json_object_size(json_object_get(all, "calls"));
 
 	json_decref(all);

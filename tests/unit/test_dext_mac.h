@@ -34,6 +34,8 @@ char *mac_control(const char *format, ...) __attribute__((format(printf, 1, 2)))
 bool mac_does(const char *command);
 /* The same for one that must be done: whether its text has this in it. */
 bool mac_answers(const char *command, const char *text);
+/* All that it says of itself; to be given back. */
+struct json_t *mac_state(void);
 /* A number of the first device, as "mappings"; of calls, as "IOPCIDevice::Open". */
 uint64_t mac_device(const char *key);
 uint64_t mac_calls(const char *key);

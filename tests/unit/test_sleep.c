@@ -11,6 +11,7 @@
 #include <IOKit/IOMessage.h>
 #include <IOKit/pwr_mgt/IOPMLib.h>
 
+#include "test_dext_load.h"
 #include "test_dext_mac.h"
 
 static int start(void **unused)
@@ -132,60 +133,11 @@ static void a_device_may_go_while_its_driver_is_told(void **unused)
 	IOServiceClose(client);
 }
 
-static atomic_bool over;
-static atomic_uint calls;
-
-static void *use_until_over(void *unused)
-{
-	void *memory = memory_new(GRANULE);
-	struct quiver_dext_identity identity;
-	uint64_t iova, granted, dropped;
-	unsigned int turn = 0;
-
-	while (!atomic_load(&over)) {
-		io_connect_t client = client_open();
-
-		if (!client_claim(client)) {
-			client_irq(client, QUIVER_DEXT_IRQ_MSIX, 4, &granted);
-			client_config_write(client, 4, 2, 6);
-			client_map_memory(client, QUIVER_DEXT_MEM_BAR0, NULL);
-		}
-		for (int i = 0; i < 50 && !client_identify(client, &identity); i++) {
-			atomic_fetch_add(&calls, 1);
-			if (!client_dma_map(client, memory, GRANULE, &iova))
-				client_dma_unmap(client, iova, GRANULE);
-			if (++turn % 16 == 0)
-				client_reset(client, &dropped);
-		}
-		IOServiceClose(client);
-	}
-	memory_free(memory, GRANULE);
-	return NULL;
-}
-
-#define THREADS	4
 #define NIGHTS	20
 
 static void the_mac_may_sleep_under_load(void **unused)
 {
-	pthread_t threads[THREADS];
-
-	atomic_store(&over, false);
-	for (uintptr_t i = 0; i < THREADS; i++)
-		pthread_create(&threads[i], NULL, use_until_over, NULL);
-	for (unsigned int i = 0; i < NIGHTS; i++) {
-		unsigned int before = atomic_load(&calls);
-
-		while (atomic_load(&calls) < before + 50)
-			usleep(200);
-		sleep_and_wake();
-	}
-	atomic_store(&over, true);
-	for (unsigned int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
-	mac_wait_device("clients", 0);
-	assert_int_equal(mac_device("mappings"), 0);
-	assert_false(mac_device("masters_bus"));
+	load_disturb(NIGHTS, sleep_and_wake);
 }
 
 static void a_driver_that_takes_too_long_is_a_panic(void **unused)

@@ -2,9 +2,7 @@
 /* The cable is pulled, and put back, whatever a client is doing. */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -13,6 +11,7 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "test_dext_load.h"
 #include "test_dext_mac.h"
 
 #define DEVICE		"--device endpoint,name=one,relentless=on"
@@ -366,69 +365,11 @@ static void what_makes_no_sense_is_refused(void **unused)
 	assert_false(mac_does("stop-order none"));
 }
 
-static atomic_bool over;
-static atomic_uint claims, calls;
-
-/* Opens what is there, and does all that there is to do until it goes. */
-static void *use_until_over(void *argument)
-{
-	void *memory = memory_new(GRANULE);
-	uint64_t iova, granted, dropped;
-	unsigned int turn = (unsigned int)(uintptr_t)argument;
-	io_connect_t client;
-
-	while (!atomic_load(&over)) {
-		io_service_t service = mac_service();
-		kern_return_t result = service ? IOServiceOpen(service, mach_task_self(), 0, &client) :
-						 kIOReturnNoDevice;
-
-		if (service)
-			IOObjectRelease(service);
-		if (result)
-			continue;
-		if (!client_claim(client)) {
-			atomic_fetch_add(&claims, 1);
-			client_irq(client, QUIVER_DEXT_IRQ_MSIX, 4, &granted);
-			client_config_write(client, 4, 2, 6);
-			client_map_memory(client, QUIVER_DEXT_MEM_BAR0, NULL);
-		}
-		for (int i = 0; i < 50 && !identify(client); i++) {
-			atomic_fetch_add(&calls, 1);
-			if (!client_dma_map(client, memory, GRANULE, &iova))
-				client_dma_unmap(client, iova, GRANULE);
-			if (++turn % 16 == 0)
-				client_reset(client, &dropped);
-		}
-		IOServiceClose(client);
-	}
-	memory_free(memory, GRANULE);
-	return NULL;
-}
-
-#define THREADS	4
 #define PULLS	40
 
 static void it_may_go_under_load(void **unused)
 {
-	pthread_t threads[THREADS];
-
-	atomic_store(&over, false);
-	for (uintptr_t i = 0; i < THREADS; i++)
-		pthread_create(&threads[i], NULL, use_until_over, (void *)i);
-	for (unsigned int i = 0; i < PULLS; i++) {
-		unsigned int before = atomic_load(&calls);
-
-		/* Something is going on again. */
-		while (atomic_load(&calls) < before + 20)
-			usleep(200);
-		pull_and_put_back();
-	}
-	atomic_store(&over, true);
-	for (unsigned int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
-	assert_true(atomic_load(&claims) > 0);
-	mac_wait_device("clients", 0);
-	assert_int_equal(mac_device("mappings"), 0);
+	load_disturb(PULLS, pull_and_put_back);
 }
 
 /* Told of a buffer, stopped, and released: what a client is to do. */
