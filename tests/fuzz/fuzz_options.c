@@ -90,13 +90,15 @@ int quiver_usage_error(const char *format, ...)
 }
 
 /* What they say goes to standard output, which nobody reads. */
-static bool simulated, accepted;
+static bool accepted;
+/* --sim is said at all, and where it can be no other option's value. */
+static bool sim_said, sim_meant;
 
 /* Here a command begins that has understood its options; and here it ends. */
 int quiver_sim_start(struct quiver_sim *sim, const struct quiver_sim_options *options)
 {
 	fuzz_require(options->enabled || !(options->devices.count || options->args.count));
-	fuzz_require(options->enabled == simulated);
+	fuzz_require(options->enabled ? sim_said : !sim_meant);
 	accepted = true;
 	memset(sim, 0, sizeof(*sim));
 	return QUIVER_EXIT_SIMULATION;
@@ -284,9 +286,10 @@ static void run_command(const struct command *command, char *text)
 	char *argv[ARGS_MAX + 2] = { (char *)command->name };
 	int argc = split_args(text, argv), status;
 
-	simulated = false;
+	sim_said = false;
 	for (int i = 1; i < argc; i++)
-		simulated = simulated || !strcmp(argv[i], "--sim");
+		sim_said = sim_said || !strcmp(argv[i], "--sim");
+	sim_meant = argc > 1 && !strcmp(argv[1], "--sim");
 	accepted = false;
 	status = command->main(argc, argv);
 	if (status != QUIVER_EXIT_SIMULATION) {

@@ -2,6 +2,7 @@
 /* The cable is pulled, and put back, whatever a client is doing. */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
