@@ -8,6 +8,7 @@
 #include <DriverKit/IOInterruptDispatchSource.h>
 #include "runtime.h"
 
+/* What is posted has its part in them: a source may end, and be released, meanwhile. */
 struct IOInterruptDispatchSource_IVars {
 	std::mutex lock;
 	IOPCIDevice *pci = NULL;	/* NULL once cancelled */
@@ -17,6 +18,8 @@ struct IOInterruptDispatchSource_IVars {
 	bool enabled = false, posted = false;
 	uint64_t count = 0;		/* not told to the action yet */
 };
+
+typedef std::shared_ptr<IOInterruptDispatchSource_IVars> Ivars;
 
 static uint64_t now()
 {
@@ -40,7 +43,7 @@ kern_return_t IOInterruptDispatchSource::Create(IOService *provider, uint32_t in
 	if (simmac_calls::fails("IOInterruptDispatchSource::Create"))
 		return kIOReturnNoResources;
 	made = new IOInterruptDispatchSource;
-	made->ivars = new IOInterruptDispatchSource_IVars;
+	made->ivars = std::make_shared<IOInterruptDispatchSource_IVars>();
 	made->ivars->index = index;
 	result = simmac_pci_register(pci, index, made);
 	if (result) {
@@ -74,7 +77,7 @@ kern_return_t IOInterruptDispatchSource::GetInterruptType(IOService *provider, u
 }
 
 /* Ends deliveries; what is posted already still runs. */
-static void detach(IOInterruptDispatchSource_IVars *ivars)
+static void detach(const Ivars &ivars)
 {
 	IOPCIDevice *pci;
 
@@ -93,10 +96,17 @@ static void detach(IOInterruptDispatchSource_IVars *ivars)
 
 void IOInterruptDispatchSource::free()
 {
+	OSAction *action;
+
 	detach(ivars);
-	OSSafeReleaseNULL(ivars->action);
+	{
+		std::lock_guard<std::mutex> guard(ivars->lock);
+
+		action = ivars->action;
+		ivars->action = NULL;
+	}
+	OSSafeReleaseNULL(action);
 	OSSafeReleaseNULL(ivars->queue);
-	delete ivars;
 	OSObject::free();
 }
 
@@ -211,8 +221,8 @@ kern_return_t IOInterruptDispatchSource::Cancel(IODispatchSourceCancelHandler ha
 
 void IOInterruptDispatchSource::Run(void *context)
 {
-	IOInterruptDispatchSource *source = static_cast<IOInterruptDispatchSource *>(context);
-	IOInterruptDispatchSource_IVars *ivars = source->ivars;
+	std::unique_ptr<Ivars> held(static_cast<Ivars *>(context));
+	IOInterruptDispatchSource_IVars *ivars = held->get();
 	OSAction *action;
 	uint64_t count;
 
@@ -229,7 +239,6 @@ void IOInterruptDispatchSource::Run(void *context)
 	if (action && count)
 		action->Invoke(count, now());
 	OSSafeReleaseNULL(action);
-	source->release();
 }
 
 void IOInterruptDispatchSource::Deliver()
@@ -242,6 +251,5 @@ void IOInterruptDispatchSource::Deliver()
 	if (ivars->posted)
 		return;
 	ivars->posted = true;
-	retain();
-	ivars->queue->DispatchAsync_f(this, Run);
+	ivars->queue->DispatchAsync_f(new Ivars(ivars), Run);
 }

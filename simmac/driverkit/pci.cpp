@@ -27,24 +27,19 @@ void IOPCIDevice::free()
 	IOService::free();
 }
 
+/*
+ * The source is there as long as it is registered. No reference is taken: it could
+ * be the last one that goes, and who calls us cannot have the device called back.
+ */
 static void interrupt(void *context, unsigned int vector)
 {
-	IOPCIDevice *pci = static_cast<IOPCIDevice *>(context);
-	IOInterruptDispatchSource *source = NULL;
+	IOPCIDevice_IVars *ivars = static_cast<IOPCIDevice *>(context)->ivars;
+	std::lock_guard<std::mutex> guard(ivars->lock);
 
-	{
-		std::lock_guard<std::mutex> guard(pci->ivars->lock);
-
-		if (vector < pci->ivars->vectors.size())
-			source = pci->ivars->vectors[vector];
-		if (source)
-			source->retain();
-	}
-	if (!source)
+	if (vector >= ivars->vectors.size() || !ivars->vectors[vector])
 		return;
-	pci->ivars->delivered++;
-	source->Deliver();
-	source->release();
+	ivars->delivered++;
+	ivars->vectors[vector]->Deliver();
 }
 
 /* Entry 0 stands for an I/O range that cannot be had, so no index is a BAR's number [H4]. */

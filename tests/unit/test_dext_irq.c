@@ -381,6 +381,35 @@ static void closing_under_fire(void **unused)
 		pthread_join(threads[i], NULL);
 }
 
+static atomic_bool ceased;
+
+static void *raise_first(void *unused)
+{
+	while (!atomic_load(&ceased))
+		raise_vectors(0, 1);
+	return NULL;
+}
+
+/* One that is simply let go, for it cannot be cancelled, may deliver at that moment. */
+static void a_source_that_cannot_be_cancelled_goes_under_fire(void **unused)
+{
+	struct client client = set_up(QUIVER_DEXT_IRQ_MSIX, 1);
+	pthread_t thread;
+	uint64_t granted;
+
+	assert_int_equal(pthread_create(&thread, NULL, raise_first, NULL), 0);
+	for (unsigned int i = 0; i < 200; i++) {
+		arm(&client);
+		assert_true(woken_on(client.port, 2000));
+		assert_true(mac_does("fail IOInterruptDispatchSource::Cancel 1"));
+		assert_int_equal(client_irq(client.connect, QUIVER_DEXT_IRQ_MSIX, 1, &granted),
+				 kIOReturnSuccess);
+	}
+	atomic_store(&ceased, true);
+	pthread_join(thread, NULL);
+	tear_down(&client);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, mac_teardown)
 
 int main(void)
@@ -400,6 +429,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(those_that_are_ending_are_bounded, start_slow,
 						mac_teardown),
 		TEST(closing_under_fire),
+		TEST(a_source_that_cannot_be_cancelled_goes_under_fire),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,8 @@
 #ifndef SIMMAC_DRIVERKIT_IOINTERRUPTDISPATCHSOURCE_H
 #define SIMMAC_DRIVERKIT_IOINTERRUPTDISPATCHSOURCE_H
 
+#include <memory>
+
 #include <DriverKit/IODispatchQueue.h>
 #include <DriverKit/IODispatchSource.h>
 #include <DriverKit/IOService.h>
@@ -28,7 +30,7 @@ public:
 	void Deliver();
 private:
 	static void Run(void *context);
-	IOInterruptDispatchSource_IVars *ivars = NULL;
+	std::shared_ptr<IOInterruptDispatchSource_IVars> ivars;
 };
 
 #define IOInterruptDispatchSource_InterruptOccurred_Args \
