@@ -69,7 +69,7 @@ def ports(words):
 @contextlib.contextmanager
 def taken_port():
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", free_port()))
         taken.listen()
         yield taken.getsockname()[1]
 

@@ -133,7 +133,9 @@ class Mac:
         return self.state()["devices"][0]["clients"] > 0
 
     def crash(self, process):
-        """Goes down, with all that runs on it."""
+        """Goes down, with all that runs on it at once: nobody sees the other go first."""
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
         for one in (self.daemon, process):
             one.kill()
             one.wait()
