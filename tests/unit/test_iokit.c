@@ -2,6 +2,7 @@
 /* The simulated Mac's IOKit and Mach, as a client sees them. */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -144,13 +145,32 @@ static void a_full_queue_times_out(void **unused)
 	mach_port_deallocate(mach_task_self(), port);
 }
 
+static atomic_int receiver;
+
 static void *receive_one(void *argument)
 {
 	mach_port_t port = *(mach_port_t *)argument;
 	struct room room;
 
+	atomic_store(&receiver, gettid());
 	return (void *)(uintptr_t)(uint32_t)mach_msg(&room.header, MACH_RCV_MSG, 0, sizeof(room),
 						     port, 0, MACH_PORT_NULL);
+}
+
+/* One that has begun to receive, and waits. */
+static bool receiver_sleeps(void)
+{
+	char path[64], state = 0;
+	FILE *stat;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", atomic_load(&receiver));
+	stat = fopen(path, "r");
+	if (!stat)
+		return false;
+	if (fscanf(stat, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(stat);
+	return state == 'S';
 }
 
 static void the_end_of_a_port_wakes_its_receiver(void **unused)
@@ -159,8 +179,10 @@ static void the_end_of_a_port_wakes_its_receiver(void **unused)
 	pthread_t thread;
 	void *result;
 
+	atomic_store(&receiver, 0);
 	pthread_create(&thread, NULL, receive_one, &port);
-	usleep(20000);
+	while (!receiver_sleeps())
+		usleep(1000);
 	mach_port_deallocate(mach_task_self(), port);
 	pthread_join(thread, &result);
 	assert_int_equal((uint32_t)(uintptr_t)result, MACH_RCV_PORT_DIED);
