@@ -51,6 +51,31 @@ static void add_machine(const struct quiver_vm *vm, struct quiver_words *command
 	add(command, "-nodefaults", NULL);
 }
 
+/*
+ * A guest can take memory in for a node that had some when it started, and for
+ * no other: the least that is known to do.
+ */
+#define TOKEN_MIB 32u
+
+/* All processors are the first node's: the second is the aperture's. */
+static void add_nodes(const struct quiver_vm *vm, struct quiver_words *command)
+{
+	uint64_t memory = quiver_value_mib(vm->memory);
+	uint64_t mib[] = { memory > TOKEN_MIB ? memory - TOKEN_MIB : 1, TOKEN_MIB };
+
+	for (unsigned int node = 0; vm->aperture_mib && node < 2; node++) {
+		quiver_words_add(command, "-object");
+		quiver_words_add(command, "memory-backend-ram,id=node%u,size=%" PRIu64 "M", node,
+				 mib[node]);
+		quiver_words_add(command, "-numa");
+		if (node)
+			quiver_words_add(command, "node,nodeid=%u,memdev=node%u", node, node);
+		else
+			quiver_words_add(command, "node,nodeid=0,memdev=node0,cpus=0-%u",
+					 vm->cpus - 1);
+	}
+}
+
 /* Without a window QEMU is not to look for one. */
 static void add_display(const struct quiver_vm *vm, struct quiver_words *command)
 {
@@ -223,13 +248,23 @@ static void add_device(const struct quiver_vm *vm, const struct quiver_devices *
 	free(thunderbolt);
 }
 
+static void add_dma(const struct quiver_vm *vm, struct quiver_words *command)
+{
+	char *aperture = vm->aperture_mib ? quiver_text(",aperture=%" PRIu64 "M", vm->aperture_mib) :
+					    quiver_text("%s", "");
+
+	quiver_words_add(command, "-device");
+	quiver_words_add(command, "quiver-dma,id=dma0,bus=port0%s%s", vm->tso ? ",tso=on" : "",
+			 aperture);
+	free(aperture);
+}
+
 static void add_devices(const struct quiver_vm *vm, const struct quiver_devices *devices,
 			struct quiver_words *command)
 {
 	/* The others depend on it: the guest is not to eject it. */
 	add_port(0, ",hotplug=off", command);
-	add(command, "-device", vm->tso ? "quiver-dma,id=dma0,bus=port0,tso=on" :
-					  "quiver-dma,id=dma0,bus=port0");
+	add_dma(vm, command);
 	for (size_t i = 0; i < devices->count; i++) {
 		add_port(i + 1, "", command);
 		add_device(vm, devices, i, command);
@@ -241,6 +276,7 @@ void quiver_vm_command(const struct quiver_vm *vm, const struct quiver_devices *
 {
 	*command = (struct quiver_words){ 0 };
 	add_machine(vm, command);
+	add_nodes(vm, command);
 	add_display(vm, command);
 	add_serial(vm, command);
 	add_socket(vm, command);

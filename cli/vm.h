@@ -11,6 +11,7 @@
 /* Texts and lists are the caller's. NULL or no words: the VM has none of it. */
 struct quiver_vm {
 	const char *qemu, *memory;
+	uint64_t aperture_mib;		/* of drivers, beside memory; 0: none */
 	unsigned int cpus;
 	const char *kernel, *initrd, *append, *firmware;
 	const char *image_disk;		/* the first one, raw */

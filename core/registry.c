@@ -40,9 +40,10 @@ struct quiver_mapping *quiver_registry_find(const struct quiver_registry *regist
 	return mapping && quiver_range_equal(mapping->iova, iova) ? mapping : NULL;
 }
 
-struct quiver_mapping *quiver_registry_any(const struct quiver_registry *registry)
+struct quiver_mapping *quiver_registry_above(const struct quiver_registry *registry,
+					     uint64_t iova)
 {
-	return entry(registry->by_iova.root);
+	return entry(quiver_tree_above(&registry->by_iova, iova, 0));
 }
 
 void quiver_registry_remove(struct quiver_registry *registry, struct quiver_mapping *mapping)

@@ -31,8 +31,9 @@ struct quiver_mapping *quiver_registry_find(const struct quiver_registry *regist
 /* The mapping that holds this bus address, or NULL. */
 struct quiver_mapping *quiver_registry_at(const struct quiver_registry *registry, uint64_t iova);
 
-/* Any mapping, or NULL when there is none: to empty the registry. */
-struct quiver_mapping *quiver_registry_any(const struct quiver_registry *registry);
+/* The first mapping that begins beyond this bus address, or NULL: to walk along all. */
+struct quiver_mapping *quiver_registry_above(const struct quiver_registry *registry,
+					     uint64_t iova);
 
 void quiver_registry_remove(struct quiver_registry *registry, struct quiver_mapping *mapping);
 

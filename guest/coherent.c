@@ -32,7 +32,10 @@ static struct page *alloc_memory(struct device *dev, size_t size, gfp_t gfp)
 	struct page *page;
 
 	gfp &= ~(__GFP_COMP | __GFP_DMA | __GFP_DMA32 | __GFP_HIGHMEM);
-	page = alloc_pages_node(dev_to_node(dev), gfp | __GFP_ZERO | __GFP_NOWARN, order);
+	gfp |= __GFP_ZERO | __GFP_NOWARN;
+	page = quiver_aperture_alloc(quiver_device_of(dev), gfp, order);
+	if (!page)
+		page = alloc_pages_node(dev_to_node(dev), gfp, order);
 	if (!page)
 		return NULL;
 	if (order)

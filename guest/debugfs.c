@@ -65,6 +65,19 @@ static void show_host(struct seq_file *file, const struct quiver_device *qdev)
 	show(file, "host_interrupts", readq(&counters->interrupts));
 }
 
+static void show_aperture(struct seq_file *file, const struct quiver_device *qdev)
+{
+	struct quiver_aperture_counts counts = quiver_aperture_counts(qdev);
+
+	show(file, "aperture_bytes", qdev->view.gpa.length);
+	show(file, "aperture_pieces", qdev->view.pieces);
+	show(file, "aperture_segments_mapped", counts.segments);
+	show(file, "aperture_bytes_mapped", counts.bytes);
+	show(file, "aperture_segments_removed", counts.removed);
+	show(file, "aperture_pages", counts.pages);
+	show(file, "aperture_missed_pages", counts.missed_pages);
+}
+
 static int stats_show(struct seq_file *file, void *unused)
 {
 	struct quiver_device *qdev = file->private;
@@ -78,6 +91,7 @@ static int stats_show(struct seq_file *file, void *unused)
 	show(file, "dead", qdev->dead);
 	show(file, "strict", qdev->space.config.strict);
 	show_space(file, &stats);
+	show_aperture(file, qdev);
 	for (i = 0; i < QUIVER_FAILURES; i++)
 		seq_printf(file, "failed_%s_calls %lld\n", quiver_failure_names[i],
 			   (long long)atomic64_read(&qdev->failures[i]));

@@ -175,6 +175,7 @@ static int tell_attach(struct quiver_device *qdev)
 		return -EIO;
 	}
 	qdev->generation = readl(&qdev->regs->generation);
+	quiver_aperture_look(qdev);
 	/* An earlier qdev of this device may have died and left this behind. */
 	WRITE_ONCE(qdev->dead, false);
 	WRITE_ONCE(qdev->pdev->error_state, pci_channel_io_normal);
@@ -246,6 +247,10 @@ int quiver_device_attach(struct quiver *quiver, struct pci_dev *pdev, unsigned i
 	qdev->regs = record_regs(quiver, index);
 	qdev->link_tb5 = readl(&qdev->regs->flags) & QUIVER_DEVICE_LINK_TB5;
 	qdev->pdev = pci_dev_get(pdev);
+	error = -ENOMEM;
+	qdev->counts = alloc_percpu(struct quiver_aperture_counts);
+	if (!qdev->counts)
+		goto free;
 	error = init_device(qdev);
 	if (error)
 		goto free;
@@ -271,6 +276,7 @@ remove_debugfs:
 	quiver_debugfs_remove_device(qdev);
 	quiver_space_fini(&qdev->space);
 free:
+	free_percpu(qdev->counts);
 	pci_dev_put(pdev);
 	kfree(qdev);
 	return error;
@@ -293,6 +299,7 @@ void quiver_device_detach(struct quiver_device *qdev)
 	restore_ops(qdev);
 	quiver_report_exit(qdev);
 	quiver_space_fini(&qdev->space);
+	free_percpu(qdev->counts);
 	pci_dev_put(qdev->pdev);
 	kfree(qdev);
 }

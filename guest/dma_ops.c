@@ -59,6 +59,27 @@ static bool ended(const struct quiver_device *qdev)
 	return READ_ONCE(qdev->dead) || READ_ONCE(qdev->quiver->failed);
 }
 
+/* Whether it lies in the aperture, where the device can reach it. */
+static bool place(struct quiver_device *qdev, phys_addr_t phys, size_t size, struct reach reach,
+		  u64 *iova)
+{
+	if (!quiver_aperture_to_iova(&qdev->view, phys, size, iova) ||
+	    !reachable(*iova, size, reach))
+		return false;
+	this_cpu_inc(qdev->counts->segments);
+	this_cpu_add(qdev->counts->bytes, size);
+	return true;
+}
+
+/* Whether it was placed; then there is nothing to undo. */
+static bool unplace(struct quiver_device *qdev, dma_addr_t iova)
+{
+	if (!quiver_aperture_has_iova(&qdev->view, iova))
+		return false;
+	this_cpu_inc(qdev->counts->removed);
+	return true;
+}
+
 /* How one map, or one scatterlist, was tried. */
 struct attempt {
 	bool exact, vital;	/* in */
@@ -95,6 +116,10 @@ int quiver_dma_map(struct quiver_device *qdev, phys_addr_t phys, size_t size, u6
 	int error = -ENODEV;
 	u64 address;
 
+	if (!ended(qdev) && place(qdev, phys, size, reach, &address)) {
+		*iova = address;
+		return 0;
+	}
 	if (!ended(qdev))
 		error = map_once(qdev, phys, size, reach, &attempt, &address);
 	attempt.exact = quiver_exact_may_do(attempt.generous, error);
@@ -113,6 +138,8 @@ void quiver_dma_unmap(struct quiver_device *qdev, dma_addr_t iova, size_t size)
 	struct quiver_op op;
 	bool known;
 
+	if (unplace(qdev, iova))
+		return;
 	quiver_op_begin(&op, &qdev->space);
 	known = quiver_op_remove(&op, iova, size);
 	quiver_op_submit(&op);
@@ -155,9 +182,15 @@ static dma_addr_t map_page(struct device *dev, struct page *page, unsigned long 
 #endif
 
 /*
- * Until the addresses are known, an entry's DMA address holds its window. That
- * saves an array that would have to be allocated in atomic context.
+ * Until the addresses are known, an entry's DMA address holds its window, unless
+ * it is placed: then it has a length. That saves an array that would have to be
+ * allocated in atomic context.
  */
+static bool sg_is_placed(struct scatterlist *sg)
+{
+	return sg_dma_len(sg);
+}
+
 static void sg_set_window(struct scatterlist *sg, struct quiver_window *window)
 {
 	sg_dma_address(sg) = (uintptr_t)window;
@@ -169,7 +202,27 @@ static struct quiver_window *sg_window(struct scatterlist *sg)
 	return (struct quiver_window *)(uintptr_t)sg_dma_address(sg);
 }
 
-/* Announces and adds up to count entries. Those after an error have no window. */
+/* How many entries are not in the aperture. */
+static int sg_place_all(struct quiver_device *qdev, struct scatterlist *sgl, int nents,
+			struct reach reach)
+{
+	struct scatterlist *sg;
+	int i, left = 0;
+	u64 iova;
+
+	for_each_sg(sgl, sg, nents, i) {
+		if (place(qdev, sg_phys(sg), sg->length, reach, &iova)) {
+			sg_dma_address(sg) = iova;
+			sg_dma_len(sg) = sg->length;
+		} else {
+			sg_set_window(sg, NULL);
+			left++;
+		}
+	}
+	return left;
+}
+
+/* Announces and adds up to count entries that are not placed. Those after an error have no window. */
 static struct scatterlist *sg_add(struct quiver_device *qdev, struct scatterlist *sgl, int count,
 				  struct attempt *attempt, int *error)
 {
@@ -181,8 +234,11 @@ static struct scatterlist *sg_add(struct quiver_device *qdev, struct scatterlist
 	quiver_op_begin(&op, &qdev->space);
 	op.exact = attempt->exact;
 	for_each_sg(sgl, sg, count, i)
-		quiver_op_expect(&op, sg_phys(sg), sg->length);
+		if (!sg_is_placed(sg))
+			quiver_op_expect(&op, sg_phys(sg), sg->length);
 	for_each_sg(sgl, sg, count, i) {
+		if (sg_is_placed(sg))
+			continue;
 		window = NULL;
 		if (!op.error && !*error)
 			quiver_op_add(&op, sg_phys(sg), sg->length, &window);
@@ -213,7 +269,7 @@ static int sg_resolve_all(struct scatterlist *sgl, int nents, struct reach reach
 	u64 iova;
 
 	for_each_sg(sgl, sg, nents, i) {
-		if (!sg_window(sg))
+		if (sg_is_placed(sg) || !sg_window(sg))
 			continue;
 		error = resolve(sg_window(sg), sg_phys(sg), sg->length, reach, &iova);
 		if (!result)
@@ -232,7 +288,11 @@ static struct scatterlist *sg_drop(struct quiver_device *qdev, struct scatterlis
 	quiver_op_begin(&op, &qdev->space);
 	op.discard = error == -ERANGE;
 	for_each_sg(sgl, sg, count, i) {
-		quiver_op_drop(&op, sg_window(sg), sg_phys(sg), sg->length);
+		if (!sg_is_placed(sg))
+			quiver_op_drop(&op, sg_window(sg), sg_phys(sg), sg->length);
+		else
+			unplace(qdev, sg_dma_address(sg));
+		sg_dma_len(sg) = 0;
 		sg_dma_address(sg) = DMA_MAPPING_ERROR;
 	}
 	quiver_op_submit(&op);
@@ -252,9 +312,12 @@ static void sg_drop_all(struct quiver_device *qdev, struct scatterlist *sgl, int
 static int sg_map_once(struct quiver_device *qdev, struct scatterlist *sgl, int nents,
 		       struct reach reach, struct attempt *attempt)
 {
-	int error = sg_add_all(qdev, sgl, nents, attempt);
-	int unresolved = sg_resolve_all(sgl, nents, reach);
+	int error, unresolved;
 
+	if (!sg_place_all(qdev, sgl, nents, reach))
+		return 0;
+	error = sg_add_all(qdev, sgl, nents, attempt);
+	unresolved = sg_resolve_all(sgl, nents, reach);
 	error = error ?: unresolved;
 	if (error)
 		sg_drop_all(qdev, sgl, nents, error);
@@ -268,6 +331,8 @@ static void sg_publish_all(struct scatterlist *sgl, int nents)
 	int i;
 
 	for_each_sg(sgl, sg, nents, i) {
+		if (sg_is_placed(sg))
+			continue;
 		quiver_window_resolve(sg_window(sg), sg_phys(sg), &iova);
 		sg_dma_address(sg) = iova;
 		sg_dma_len(sg) = sg->length;
@@ -322,6 +387,15 @@ static int map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 	return nents;
 }
 
+/* The first entry that was not placed, and how many there are from there on. */
+static struct scatterlist *sg_skip_placed(struct quiver_device *qdev, struct scatterlist *sgl,
+					  int *nents)
+{
+	for (; *nents && unplace(qdev, sg_dma_address(sgl)); (*nents)--)
+		sgl = sg_next(sgl);
+	return sgl;
+}
+
 static struct scatterlist *sg_remove(struct quiver_device *qdev, struct scatterlist *sgl,
 				     int count, dma_addr_t *unknown)
 {
@@ -331,7 +405,8 @@ static struct scatterlist *sg_remove(struct quiver_device *qdev, struct scatterl
 
 	quiver_op_begin(&op, &qdev->space);
 	for_each_sg(sgl, sg, count, i)
-		if (!quiver_op_remove(&op, sg_dma_address(sg), sg->length))
+		if (!unplace(qdev, sg_dma_address(sg)) &&
+		    !quiver_op_remove(&op, sg_dma_address(sg), sg->length))
 			*unknown = sg_dma_address(sg);
 	quiver_op_submit(&op);
 	return sg;
@@ -344,6 +419,7 @@ static void unmap_sg(struct device *dev, struct scatterlist *sgl, int nents,
 	dma_addr_t unknown = DMA_MAPPING_ERROR;
 	int count;
 
+	sgl = sg_skip_placed(qdev, sgl, &nents);
 	for (; nents; nents -= count) {
 		count = min_t(int, nents, QUIVER_OP_SEGMENTS);
 		sgl = sg_remove(qdev, sgl, count, &unknown);

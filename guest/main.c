@@ -126,6 +126,8 @@ static void stop(struct quiver *quiver)
 	unmap_status(quiver);
 }
 
+#define REGIONS (BIT(QUIVER_BAR_REGS) | BIT(QUIVER_BAR_STATUS))
+
 static int open_function(struct quiver *quiver)
 {
 	struct pci_dev *pdev = quiver->pdev;
@@ -134,7 +136,8 @@ static int open_function(struct quiver *quiver)
 	error = pci_enable_device_mem(pdev);
 	if (error)
 		return error;
-	error = pci_request_mem_regions(pdev, KBUILD_MODNAME);
+	/* Not the aperture's, which the kernel takes in as memory. */
+	error = pci_request_selected_regions(pdev, REGIONS, KBUILD_MODNAME);
 	if (error)
 		goto disable;
 	quiver->regs = pci_iomap(pdev, QUIVER_BAR_REGS, 0);
@@ -146,7 +149,7 @@ static int open_function(struct quiver *quiver)
 	return 0;
 
 release:
-	pci_release_mem_regions(pdev);
+	pci_release_selected_regions(pdev, REGIONS);
 disable:
 	pci_disable_device(pdev);
 	return error;
@@ -156,7 +159,7 @@ static void close_function(struct quiver *quiver)
 {
 	pci_clear_master(quiver->pdev);
 	pci_iounmap(quiver->pdev, quiver->regs);
-	pci_release_mem_regions(quiver->pdev);
+	pci_release_selected_regions(quiver->pdev, REGIONS);
 	pci_disable_device(quiver->pdev);
 }
 
@@ -181,10 +184,12 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		 quiver->device_count, quiver->queue_count, quiver->queues[0].entries,
 		 (1ul << quiver->granule_shift) >> 10, policy);
 	quiver_quirks_host(quiver->features);
+	quiver_aperture_start(quiver);
 	error = quiver_bus_start(quiver);
 	if (!error)
 		return 0;
 
+	quiver_aperture_stop(quiver);
 	quiver_debugfs_remove(quiver);
 	stop(quiver);
 close:
@@ -199,6 +204,7 @@ static void remove(struct pci_dev *pdev)
 	struct quiver *quiver = pci_get_drvdata(pdev);
 
 	quiver_bus_stop(quiver);
+	quiver_aperture_stop(quiver);
 	quiver_debugfs_remove(quiver);
 	stop(quiver);
 	close_function(quiver);
@@ -233,6 +239,7 @@ static struct pci_driver driver = {
 	.probe = probe,
 	.remove = remove,
 	.shutdown = shutdown,
+	.dev_groups = quiver_aperture_groups,
 	.driver.suppress_bind_attrs = true,
 };
 

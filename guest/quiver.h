@@ -23,9 +23,11 @@
 #include <linux/workqueue.h>
 
 #include "compat.h"
+#include "core/aperture.h"
 #include "core/window.h"
 #include "quiver/proto.h"
 #include "windows.h"
+#include "zonelist.h"
 
 struct dentry;
 struct quiver_faults;
@@ -38,6 +40,26 @@ struct quiver_queue {
 	u32 entries;
 	u64 doorbells;
 } ____cacheline_aligned_in_smp;
+
+/* aperture.c: the memory, of all devices. */
+struct quiver_aperture_memory {
+	bool added;			/* the kernel has it */
+	bool shared;			/* and gives it to anybody: it cannot be kept for drivers */
+	struct quiver_range range;
+	int node;
+	struct quiver_kept_node kept;	/* under the kernel's lock of memory hotplug */
+	struct notifier_block notifier;
+	struct list_head held;		/* other memory of the node */
+	unsigned long held_pages;
+	const char *refused;		/* why there is none though the host offers it */
+};
+
+/* Of one device, on one CPU; all only grow. */
+struct quiver_aperture_counts {
+	u64 segments, bytes;		/* mapped by arithmetic */
+	u64 removed;			/* segments, unmapped */
+	u64 pages, missed_pages;	/* of coherent memory: from there, and where that had none */
+};
 
 struct quiver {
 	struct pci_dev *pdev;
@@ -60,6 +82,7 @@ struct quiver {
 	 * before its space is emptied or freed.
 	 */
 	struct hlist_head peers;
+	struct quiver_aperture_memory aperture;
 	struct dentry *debugfs;
 };
 
@@ -106,6 +129,8 @@ struct quiver_device {
 	const struct dma_map_ops ops;
 	const struct dma_map_ops *saved_ops;
 	struct quiver_space space;
+	struct quiver_aperture_view view;
+	struct quiver_aperture_counts __percpu *counts;
 	struct hlist_node peer;		/* in quiver.peers */
 	struct hlist_node attached;	/* among all devices of all quivers */
 	atomic64_t failures[QUIVER_FAILURES];
@@ -169,6 +194,19 @@ void quiver_device_flush(struct quiver_device *qdev);
  * and for a bounded number of windows. Any context. False: they had none.
  */
 bool quiver_device_relieve(struct quiver_device *qdev);
+
+/*
+ * aperture.c. start: never fails; without the aperture all goes on, and why is
+ * logged. stop: every device is detached. May sleep.
+ */
+void quiver_aperture_start(struct quiver *quiver);
+void quiver_aperture_stop(struct quiver *quiver);
+extern const struct attribute_group *quiver_aperture_groups[];
+/* How the host says that the device sees it; of one that is attached. */
+void quiver_aperture_look(struct quiver_device *qdev);
+/* NULL: it has none in one piece, or the device does not see it. Any context. */
+struct page *quiver_aperture_alloc(struct quiver_device *qdev, gfp_t gfp, unsigned int order);
+struct quiver_aperture_counts quiver_aperture_counts(const struct quiver_device *qdev);
 
 /* idle.c: while attached. stop waits for a flush. */
 void quiver_idle_start(struct quiver_device *qdev);

@@ -31,12 +31,13 @@ static int code_error(uint32_t code)
 
 static bool entry_valid(const struct quiver_dma *dma)
 {
-	const uint32_t known = QUIVER_DEXT_DMA_READ | QUIVER_DEXT_DMA_WRITE;
+	const uint32_t directions = QUIVER_DEXT_DMA_READ | QUIVER_DEXT_DMA_WRITE;
+	const uint32_t known = directions | QUIVER_DEXT_DMA_STAYS;
 
 	if (!dma->length)
 		return false;
 	if (dma->op == QUIVER_MAP)
-		return dma->address && dma->flags && !(dma->flags & ~known);
+		return dma->address && dma->flags & directions && !(dma->flags & ~known);
 	return dma->op == QUIVER_UNMAP;
 }
 

@@ -16,7 +16,7 @@ struct quiver_run_options {
 	struct quiver_words forwards;	/* PORT:PORT */
 	struct quiver_words qemu_args;
 	char *image, *kernel, *initrd, *append, *firmware;
-	char *memory, *cpus, *tso;
+	char *memory, *aperture, *cpus, *tso;
 	char *net, *ssh_port, *display, *serial;
 	char *qemu, *grace;
 	char *config;

@@ -83,6 +83,8 @@ static int plan_processors(struct quiver_plan *plan, const struct quiver_run_opt
 	plan->memory = options->memory ? quiver_text("%s", options->memory) :
 					 quiver_text("%uG", quiver_machine_memory_gib(&machine));
 	plan->vm.memory = plan->memory;
+	if (options->aperture && strcmp(options->aperture, "none"))
+		plan->vm.aperture_mib = quiver_value_mib(options->aperture);
 	problem = quiver_addresses_problem(machine.address_bits);
 	if (problem)
 		quiver_note("%s", problem);

@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "image/image.h"
+#include "quiver/proto.h"
 #include "spec.h"
+
+#define APERTURE_MIB_MOST (1u << 20)
 
 /* Decimal digits up to end, and within the range. */
 static bool is_number(const char *text, const char *end, unsigned long least, unsigned long most)
@@ -59,6 +62,22 @@ bool quiver_value_is_size(const char *value)
 	if (end > value && strchr("MGTmgt", end[-1]))
 		end--;
 	return is_number(value, end, 1, 999999999);
+}
+
+/* As QEMU has it, a number alone is of MiB. */
+uint64_t quiver_value_mib(const char *value)
+{
+	uint64_t number = strtoul(value, NULL, 10);
+	char unit = value[strlen(value) - 1];
+
+	return strchr("Gg", unit) ? number << 10 : strchr("Tt", unit) ? number << 20 : number;
+}
+
+bool quiver_value_is_aperture(const char *value)
+{
+	return !strcmp(value, "none") ||
+	       (quiver_value_is_size(value) && quiver_value_mib(value) <= APERTURE_MIB_MOST &&
+		quiver_value_mib(value) % (QUIVER_APERTURE_BLOCK >> 20) == 0);
 }
 
 bool quiver_value_is_count(const char *value)

@@ -10,6 +10,7 @@ bool quiver_value_is_spec(const char *value);
 bool quiver_value_is_image(const char *value);
 bool quiver_value_is_path(const char *value);
 bool quiver_value_is_size(const char *value);
+bool quiver_value_is_aperture(const char *value);
 bool quiver_value_is_count(const char *value);
 bool quiver_value_is_tso(const char *value);
 bool quiver_value_is_net(const char *value);
@@ -19,6 +20,9 @@ bool quiver_value_is_forward(const char *value);
 bool quiver_value_is_display(const char *value);
 bool quiver_value_is_switch(const char *value);
 bool quiver_value_is_grace(const char *value);
+
+/* Of a size, as "512M" or "8G", in MiB. */
+uint64_t quiver_value_mib(const char *value);
 
 /* What stands where a path may, and is a word: --serial stdio, --qemu a program of $PATH. */
 bool quiver_value_is_no_path(const char *name, const char *value);

@@ -106,7 +106,7 @@ void quiver_dext_end(struct quiver_dext *dext)
 	take_away(dext, &way);
 	dext->cause = QUIVER_DEXT_CAUSE_UNPLUGGED;
 	quiver_config_stop_mastering(dext);
-	quiver_dma_drop(dext);
+	quiver_dma_drop(dext, false);
 	dext->ops->interrupts_stop(dext->shell);
 }
 

@@ -19,10 +19,11 @@ static bool range_valid(uint64_t start, uint64_t length)
 
 static bool map_valid(const struct quiver_dext_dma_entry *entry)
 {
-	const uint32_t flags = QUIVER_DEXT_DMA_READ | QUIVER_DEXT_DMA_WRITE;
+	const uint32_t directions = QUIVER_DEXT_DMA_READ | QUIVER_DEXT_DMA_WRITE;
 
 	return range_valid(entry->address, entry->length) && entry->iova == 0 &&
-	       entry->flags && !(entry->flags & ~flags);
+	       entry->flags & directions &&
+	       !(entry->flags & ~(directions | QUIVER_DEXT_DMA_STAYS));
 }
 
 static bool unmap_valid(const struct quiver_dext_dma_entry *entry)
@@ -55,6 +56,7 @@ static enum quiver_dext_dma_code map_and_add(struct quiver_dext *dext,
 	if (err)
 		return err == -EFAULT ? QUIVER_DEXT_S_NOMEM : QUIVER_DEXT_S_IO;
 	mapping->node.iova = (struct quiver_range){ mapping->grant.iova, entry->length };
+	mapping->stays = entry->flags & QUIVER_DEXT_DMA_STAYS;
 	if (!grant_usable(&mapping->grant, entry->length) ||
 	    quiver_registry_add(&dext->registry, &mapping->node)) {
 		ops->unmap(dext->shell, &mapping->grant);
@@ -179,12 +181,16 @@ int quiver_dext_dma(struct quiver_dext *dext, const void *client,
 	return 0;
 }
 
-uint64_t quiver_dma_drop(struct quiver_dext *dext)
+/* No grant begins at 0. */
+uint64_t quiver_dma_drop(struct quiver_dext *dext, bool goes_on)
 {
-	struct quiver_mapping *node;
+	struct quiver_mapping *node, *next;
 	uint64_t dropped = 0;
 
-	while ((node = quiver_registry_any(&dext->registry))) {
+	for (node = quiver_registry_above(&dext->registry, 0); node; node = next) {
+		next = quiver_registry_above(&dext->registry, node->iova.start);
+		if (goes_on && mapping_of(node)->stays)
+			continue;
 		remove_mapping(dext, node);
 		dropped++;
 	}

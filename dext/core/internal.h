@@ -37,6 +37,7 @@
 struct quiver_dext_mapping {
 	struct quiver_mapping node;
 	struct quiver_dext_grant grant;
+	bool stays;
 };
 
 struct quiver_dext {
@@ -81,8 +82,11 @@ int quiver_config_stop(struct quiver_dext *dext);
 /* In DART now. */
 uint64_t quiver_dext_mappings(const struct quiver_dext *dext);
 
-/* Releases all mappings; how many there were. The device must not master the bus [D8]. */
-uint64_t quiver_dma_drop(struct quiver_dext *dext);
+/*
+ * Releases all mappings, or, if the claim goes on, those that do not stay; how
+ * many. The device must not master the bus [D8].
+ */
+uint64_t quiver_dma_drop(struct quiver_dext *dext, bool goes_on);
 
 /* -ENODEV: life.h has no such way from here, and nothing has changed. */
 int quiver_dext_advance(struct quiver_dext *dext, enum quiver_life_event event);
@@ -90,7 +94,7 @@ int quiver_dext_advance(struct quiver_dext *dext, enum quiver_life_event event);
 struct quiver_way {
 	enum quiver_life_event then;	/* SAFE, CLOSE or LOSE, if all goes well */
 	enum quiver_dext_cause cause;	/* of LOSE */
-	bool keep;			/* mappings stay if all goes well */
+	bool keep;			/* all mappings are kept if all goes well */
 	bool last;			/* who is silent gets a short time only: nobody is left to use it */
 };
 

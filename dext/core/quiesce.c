@@ -108,7 +108,7 @@ static int conclude(struct quiver_dext *dext, const struct quiver_way *way,
 int quiver_dext_quiesce(struct quiver_dext *dext, const struct quiver_way *way, uint64_t *dropped)
 {
 	enum quiver_dext_cause cause;
-	bool stopped;
+	bool stopped, goes_on;
 	int err;
 
 	*dropped = 0;
@@ -124,8 +124,9 @@ int quiver_dext_quiesce(struct quiver_dext *dext, const struct quiver_way *way, 
 		cause = QUIVER_DEXT_CAUSE_NONE;
 		stopped = false;
 	}
-	if (stopped && (!way->keep || cause != QUIVER_DEXT_CAUSE_NONE))
-		*dropped = quiver_dma_drop(dext);
+	goes_on = cause == QUIVER_DEXT_CAUSE_NONE && way->then == QUIVER_LIFE_SAFE;
+	if (stopped && !(goes_on && way->keep))
+		*dropped = quiver_dma_drop(dext, goes_on);
 	dext->ops->interrupts_stop(dext->shell);
 	return conclude(dext, way, cause);
 }

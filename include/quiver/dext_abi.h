@@ -15,7 +15,7 @@
 #endif
 #include "quiver/types.h"
 
-#define QUIVER_DEXT_ABI_VERSION	3
+#define QUIVER_DEXT_ABI_VERSION	4
 #define QUIVER_DEXT_SERVICE	"QuiverDriver"	/* registry name, for IOServiceNameMatching() */
 #define QUIVER_DEXT_BARS	6
 #define QUIVER_DEXT_VECTORS_MAX	2048		/* MSI-X' own limit */
@@ -101,8 +101,9 @@ enum quiver_dext_selector {
 	/*
 	 * (flags), -, (mappings dropped), -. Bus mastering off and read back,
 	 * reset by the method of this device [H8], config space polled, then all
-	 * mappings and interrupts released; with QUIVER_DEXT_RESET_KEEP mappings
-	 * stay, for a driver that resets its own device and goes on.
+	 * mappings but those that stay and interrupts released; with
+	 * QUIVER_DEXT_RESET_KEEP all mappings stay, for a driver that resets its
+	 * own device and goes on.
 	 * kIOReturnBadArgument: other flags. kIOReturnNotResponding: the device
 	 * did not come back; then it is quarantined, and every later call but
 	 * IDENTIFY and STATS fails with kIOReturnNoDevice. Its mappings are kept
@@ -163,7 +164,7 @@ struct quiver_dext_bar {
 
 struct quiver_dext_dma_entry {
 	__u32 op;			/* QUIVER_DEXT_DMA_* */
-	__u32 flags;			/* of a map: QUIVER_DEXT_DMA_READ | WRITE */
+	__u32 flags;			/* of a map: QUIVER_DEXT_DMA_READ | WRITE | STAYS */
 	__u64 address;			/* map: in the client's task, granule-aligned; unmap: 0 */
 	__u64 length;			/* whole granules; of both */
 	__u64 iova;			/* unmap: as granted; map: 0 */
@@ -173,6 +174,11 @@ struct quiver_dext_dma_entry {
 #define QUIVER_DEXT_DMA_UNMAP	2
 #define QUIVER_DEXT_DMA_READ	(1u << 0)
 #define QUIVER_DEXT_DMA_WRITE	(1u << 1)
+/*
+ * A RESET that goes well leaves it as it is, for it says nothing of what one
+ * guest or another did: it is unmapped by name, or goes with the claim.
+ */
+#define QUIVER_DEXT_DMA_STAYS	(1u << 2)
 
 #define QUIVER_DEXT_DMA_MAX	127	/* entries a call: fits 4096 bytes */
 

@@ -83,7 +83,7 @@ enum quiver_dma_op { QUIVER_MAP = 1, QUIVER_UNMAP };
 
 struct quiver_dma {
 	enum quiver_dma_op op;
-	uint32_t flags;			/* QUIVER_DEXT_DMA_READ | QUIVER_DEXT_DMA_WRITE */
+	uint32_t flags;			/* of a map: QUIVER_DEXT_DMA_* */
 	void *address;			/* map: granule-aligned; stays valid until unmapped */
 	uint64_t length;		/* whole granules */
 	uint64_t iova;			/* map: out; unmap: in */
@@ -99,6 +99,51 @@ struct quiver_dma {
  * Serialised per device. Takes ~10 us a call to the dext [H12].
  */
 int quiver_dma_batch(struct quiver_device *device, struct quiver_dma *dma, size_t count);
+
+/*
+ * An aperture: memory that devices see as a whole for as long as they are open,
+ * so that where a byte of it lies on the bus is arithmetic [D10]. Nobody can
+ * choose bus addresses [D3], but which page of the host's is its first can be
+ * chosen, once: so that the bus address of that is a multiple of
+ * QUIVER_APERTURE_ALIGNMENT, as large pages of GPUs want it [G5 G7]. Calls on one
+ * aperture are the caller's to serialise.
+ */
+struct quiver_aperture;
+
+#define QUIVER_APERTURE_ALIGNMENT (UINT64_C(2) << 20)	/* bytes */
+#define QUIVER_APERTURE_PIECES	8			/* at most, for one device */
+
+struct quiver_aperture_place {
+	unsigned int count;		/* of pieces of the same length: 1, 2, 4 or 8 */
+	uint64_t iova[QUIVER_APERTURE_PIECES];	/* where each begins */
+	bool aligned;			/* all of them are multiples of the alignment */
+	uint64_t mapped;		/* bytes: of the aperture, and what made it aligned */
+};
+
+/*
+ * length: bytes, a multiple of 8 QUIVER_APERTURE_ALIGNMENT, else -EINVAL. Takes
+ * no memory before that is used or mapped. -ENOMEM.
+ */
+int quiver_aperture_new(uint64_t length, struct quiver_aperture **aperture);
+
+/* No device that has it is open any more. NULL is fine. */
+void quiver_aperture_free(struct quiver_aperture *aperture);
+
+/*
+ * Its first byte. Settled by the first device that it is mapped for, or by this;
+ * from then on one that is mapped later may be not aligned, if macOS never gives
+ * it an address that does.
+ */
+void *quiver_aperture_memory(struct quiver_aperture *aperture);
+
+/*
+ * Maps it for a device, as one mapping, or as the fewest that macOS grants; they
+ * stay until the device is closed, whatever is reset. Once a device. -E2BIG,
+ * -ENOSPC: beyond the limits [D1 D2]. -EIO: refused in pieces as well. Nothing is
+ * mapped then.
+ */
+int quiver_aperture_map(struct quiver_aperture *aperture, struct quiver_device *device,
+			struct quiver_aperture_place *place);
 
 /*
  * Called on the device's interrupt thread, once for each pending vector; edges
@@ -144,8 +189,9 @@ int quiver_device_watch(struct quiver_device *device, quiver_lost_handler handle
 #define QUIVER_SLEEP_SECONDS 15
 
 /*
- * Bus mastering off, reset, mappings dropped, interrupts off, in the order that
- * does not panic [D8]. *dropped (may be NULL): how many mappings. Without it the
+ * Bus mastering off, reset, mappings dropped but those that stay, interrupts
+ * off, in the order that does not panic [D8]. *dropped (may be NULL): how many
+ * mappings. Without it the
  * device would go on with DMA of a guest that is gone. flags: 0, or
  * QUIVER_DEXT_RESET_KEEP for mappings that stay; other ones: -EINVAL.
  */

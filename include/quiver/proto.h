@@ -48,15 +48,17 @@ struct quiver_regs {
 	__le32 driver_features[2];	/* accepted: written before DRIVER_OK */
 	__le32 status;			/* QUIVER_STATUS_* */
 	__le32 queue_entries_max;	/* largest quiver_queue_regs.entries */
-	__le32 reserved[6];
+	__le32 aperture_blocks;		/* its length, in QUIVER_APERTURE_BLOCK; 0: there is none */
+	__le32 reserved[5];
 };
 
 /* Feature bits. A driver that accepts a bit that is not offered gets FAILED. */
 #define QUIVER_F_STATUS_PAGE	0	/* BAR 2 holds struct quiver_status_page */
 #define QUIVER_F_BUDGET		1	/* entries may have QUIVER_DMA_VITAL */
 #define QUIVER_F_TSO		2	/* all vCPUs run with TSO, always [H15] */
+#define QUIVER_F_APERTURE	3	/* BAR 4 holds memory that devices see as a whole */
 #define QUIVER_FEATURES_ALL	(1ull << QUIVER_F_STATUS_PAGE | 1ull << QUIVER_F_BUDGET | \
-				 1ull << QUIVER_F_TSO)
+				 1ull << QUIVER_F_TSO | 1ull << QUIVER_F_APERTURE)
 
 /* quiver_regs.status. Writing 0 resets: queues disabled, devices detached. */
 #define QUIVER_STATUS_DRIVER_OK	(1u << 0)	/* written by the driver */
@@ -74,6 +76,14 @@ struct quiver_queue_regs {
 #define QUIVER_BATCH_ALIGN	64
 
 /*
+ * BAR 4: the aperture, RAM from its start; what is beyond aperture_blocks is
+ * nothing. The blocks are those in which Linux on arm64 takes memory in.
+ */
+#define QUIVER_BAR_APERTURE	4
+#define QUIVER_APERTURE_BLOCK	(128u << 20)	/* bytes */
+#define QUIVER_APERTURE_PIECES_MAX 8
+
+/*
  * A device record. Bus numbers are the guest's to give, so address is computed
  * at each read.
  */
@@ -82,7 +92,14 @@ struct quiver_device_regs {
 	__le32 address;			/* segment << 16 | bus << 8 | devfn */
 	__le32 control;			/* QUIVER_CONTROL_*; reads the current state */
 	__le32 generation;		/* changes each time that all mappings are dropped */
-	__le32 reserved[12];
+	/*
+	 * How the device sees the aperture, for as long as it is present: in so
+	 * many pieces of the same length, a power of two, and where each begins
+	 * on the bus, in granules. 0: it does not.
+	 */
+	__le32 aperture_pieces;
+	__le32 aperture[QUIVER_APERTURE_PIECES_MAX];
+	__le32 reserved[3];
 };
 
 /* Drivers ignore the bits that they do not know. */

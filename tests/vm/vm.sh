@@ -135,10 +135,10 @@ vm_initrd() {
 	for file in "${VM_DRIVERS[@]#*=}"; do
 		[[ $file = kernel:* ]] || inputs+=("$file")
 	done
-	! newer "$out" "$VM"/{guest,scenario} "$VM_BUILD"/slices-* "${VM_PROGRAMS[@]}" "$VM_MODULES"/*.ko \
+	! newer "$out" "$QUIVER_TOP/guest/udev" "$VM"/{guest,scenario} "$VM_BUILD"/slices-* "${VM_PROGRAMS[@]}" "$VM_MODULES"/*.ko \
 		"$QUIVER_BUILD/guest/quiver" "${VM_TRACES[@]}" "${inputs[@]}" "$QUIVER_TOP/scripts/initrd" \
 		"$VM_KERNEL/version" || return 0
-	for file in "$VM"/{guest,scenario}/* "$VM_BUILD"/slices-* "${VM_PROGRAMS[@]}" "${VM_TRACES[@]}"; do
+	for file in "$QUIVER_TOP/guest/udev/aperture-online" "$VM"/{guest,scenario}/* "$VM_BUILD"/slices-* "${VM_PROGRAMS[@]}" "${VM_TRACES[@]}"; do
 		case $file in
 		*/guest/init) files+=("init=$file") ;;
 		*/scenario/*) files+=("quiver/scenario/${file##*/}=$file") ;;

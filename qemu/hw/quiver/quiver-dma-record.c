@@ -115,8 +115,12 @@ static uint32_t flags_of(const QuiverRecord *record)
 uint32_t quiver_dma_record_read(QuiverDma *s, unsigned int index, hwaddr reg)
 {
     QuiverRecord *record = &s->records[index];
+    uint32_t value;
 
     /* All of these but gone change under the BQL, which we have. */
+    if (quiver_dma_aperture_read(s, record, reg, &value)) {
+        return value;
+    }
     switch (reg) {
     case offsetof(struct quiver_device_regs, flags):
         return flags_of(record);
@@ -145,8 +149,11 @@ void quiver_dma_record_write(QuiverDma *s, unsigned int index, hwaddr reg,
     }
 }
 
-static int take_limits(QuiverDma *s, QuiverPci *pci, Error **errp)
+/* The planner keeps what the aperture leaves. */
+static int take_limits(QuiverDma *s, QuiverRecord *record, Error **errp)
 {
+    const struct quiver_aperture_place *aperture = &record->aperture;
+    QuiverPci *pci = record->pci;
     struct quiver_dext_stats stats;
     int error;
 
@@ -160,7 +167,9 @@ static int take_limits(QuiverDma *s, QuiverPci *pci, Error **errp)
                    (uint64_t)stats.granule, 1u << s->granule_shift);
         return -1;
     }
-    return quiver_dma_budget_limit(s, stats.bytes_limit, stats.mappings_limit,
+    quiver_dma_aperture_map(s, record);
+    return quiver_dma_budget_limit(s, stats.bytes_limit - aperture->mapped,
+                                   stats.mappings_limit - aperture->count,
                                    errp) ? 0 : -1;
 }
 
@@ -185,21 +194,24 @@ static int free_record(const QuiverDma *s)
 int quiver_dma_add(QuiverDma *s, QuiverPci *pci, Error **errp)
 {
     int i = free_record(s);
+    QuiverRecord *record;
 
     if (i < 0) {
         error_setg(errp, "quiver-dma serves %d devices at most",
                    QUIVER_MAX_DEVICES);
         return -1;
     }
-    if (take_limits(s, pci, errp) < 0) {
+    record = &s->records[i];
+    QEMU_LOCK_GUARD(&record->lock);
+    record->pci = pci;
+    if (take_limits(s, record, errp) < 0) {
+        record->pci = NULL;
         return -1;
     }
     s->next_record = i + 1;
-    QEMU_LOCK_GUARD(&s->records[i].lock);
-    clear_counters(&s->records[i]);
-    s->records[i].gone = false;
-    s->records[i].generation++;
-    s->records[i].pci = pci;
+    clear_counters(record);
+    record->gone = false;
+    record->generation++;
     return i;
 }
 

@@ -36,6 +36,9 @@ static uint32_t offered(const QuiverDma *s, unsigned int word)
     if (!s->tso) {
         features &= ~(1ull << QUIVER_F_TSO);
     }
+    if (!s->aperture) {
+        features &= ~(1ull << QUIVER_F_APERTURE);
+    }
     return features >> (32 * word);
 }
 
@@ -118,6 +121,8 @@ static uint32_t global_read(QuiverDma *s, hwaddr reg)
         return s->status;
     case offsetof(struct quiver_regs, queue_entries_max):
         return QUIVER_QUEUE_ENTRIES_MAX;
+    case offsetof(struct quiver_regs, aperture_blocks):
+        return s->aperture_length / QUIVER_APERTURE_BLOCK;
     default:
         quiver_dma_guest_error(s, "read at 0x%" HWADDR_PRIx, reg);
         return 0;
@@ -279,7 +284,8 @@ static void quiver_dma_realize(PCIDevice *pdev, Error **errp)
         return;
     }
     if (!memory_region_init_rom(&s->status_page, OBJECT(s), "quiver-status",
-                                QUIVER_STATUS_SIZE, errp)) {
+                                QUIVER_STATUS_SIZE, errp) ||
+        !quiver_dma_aperture_init(s, errp)) {
         return;
     }
     s->page = memory_region_get_ram_ptr(&s->status_page);
@@ -322,6 +328,7 @@ static void quiver_dma_config_write(PCIDevice *pdev, uint32_t addr,
 static void quiver_dma_exit(PCIDevice *pdev)
 {
     reset(QUIVER_DMA(pdev));
+    quiver_dma_aperture_exit(QUIVER_DMA(pdev));
 }
 
 static void quiver_dma_reset_hold(Object *obj, ResetType type)
@@ -331,6 +338,7 @@ static void quiver_dma_reset_hold(Object *obj, ResetType type)
 
 static const Property quiver_dma_properties[] = {
     DEFINE_PROP_BOOL("tso", QuiverDma, tso, false),
+    DEFINE_PROP_SIZE("aperture", QuiverDma, aperture_length, 0),
 };
 
 static const VMStateDescription quiver_dma_vmstate = {

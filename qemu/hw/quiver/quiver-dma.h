@@ -33,6 +33,7 @@
 #include "hw/pci/pci_device.h"
 #include "qom/object.h"
 #include "compat.h"
+#include "quiver/host.h"
 #include "quiver/proto.h"
 #include "core/budget.h"
 #include "core/wire.h"
@@ -59,6 +60,7 @@ typedef struct QuiverRecord {
     bool gone;                  /* the host has lost it; atomic, read anywhere */
     uint32_t generation;
     struct quiver_device_counters *counters;
+    struct quiver_aperture_place aperture;  /* count 0: the device has none */
 } QuiverRecord;
 
 struct QuiverDma {
@@ -68,6 +70,12 @@ struct QuiverDma {
     MemoryRegion status_page;
     struct quiver_status_page *page;
     bool tso;                   /* property: whoever starts the machine says so */
+
+    uint64_t aperture_length;   /* property; 0: there is none */
+    struct quiver_aperture *aperture;
+    MemoryRegion aperture_bar;
+    MemoryRegion aperture_ram;
+    Notifier machine_done;
 
     uint32_t driver_features[2];
     uint32_t status;
@@ -101,6 +109,17 @@ static inline void quiver_count(__le64 *counter, uint64_t n)
 bool quiver_dma_tso_enable(Error **errp);
 /* quiver-dma-tso-tcg.c: whether this translator keeps that order. */
 bool quiver_dma_tso_of_tcg(void);
+
+/* quiver-dma-aperture.c: all under the BQL */
+
+/* As the property says: the BAR, empty until the machine is complete. */
+bool quiver_dma_aperture_init(QuiverDma *s, Error **errp);
+void quiver_dma_aperture_exit(QuiverDma *s);
+/* Maps it for the device of a record, if that is to have it. A refusal is a warning. */
+void quiver_dma_aperture_map(QuiverDma *s, QuiverRecord *record);
+/* Of a record's registers; false: it is none of ours. */
+bool quiver_dma_aperture_read(QuiverDma *s, const QuiverRecord *record,
+                              hwaddr reg, uint32_t *value);
 
 /* quiver-dma-record.c: all under the BQL */
 

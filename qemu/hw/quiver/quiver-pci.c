@@ -12,6 +12,8 @@
 #include "quiver-pci.h"
 #include "trace.h"
 
+#define PROCESSING_ACCELERATOR 0x12     /* PCI's base class */
+
 int quiver_pci_host_reset(QuiverPci *s, uint32_t flags)
 {
     bool keep = flags & QUIVER_DEXT_RESET_KEEP;
@@ -44,6 +46,21 @@ int quiver_pci_attached(QuiverPci *s)
     s->pristine = false;
     quiver_pci_irq_update(s);
     return quiver_pci_command_sync(s);
+}
+
+/*
+ * It costs each device that has it most of what DART can map [D1]. Drivers of
+ * display controllers and of processing accelerators take memory that they map,
+ * and keep; others map what programs and the page cache have.
+ */
+bool quiver_pci_wants_aperture(QuiverPci *s)
+{
+    uint32_t base_class = quiver_device_info(s->host)->identity.class_revision >> 24;
+
+    if (s->aperture != ON_OFF_AUTO_AUTO) {
+        return s->aperture == ON_OFF_AUTO_ON;
+    }
+    return base_class == PCI_BASE_CLASS_DISPLAY || base_class == PROCESSING_ACCELERATOR;
 }
 
 /*
@@ -240,6 +257,7 @@ static const Property quiver_pci_properties[] = {
     DEFINE_PROP_STRING("host", QuiverPci, host_name),
     DEFINE_PROP_LINK("dma", QuiverPci, dma, TYPE_QUIVER_DMA, QuiverDma *),
     DEFINE_PROP_UINT8("thunderbolt", QuiverPci, thunderbolt, 0),
+    DEFINE_PROP_ON_OFF_AUTO("aperture", QuiverPci, aperture, ON_OFF_AUTO_AUTO),
     DEFINE_PROP_BOOL("x-trap", QuiverPci, trap, false),
     DEFINE_PROP_STRING("x-mend", QuiverPci, tried_text),
 };

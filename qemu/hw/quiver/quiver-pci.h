@@ -77,6 +77,7 @@ struct QuiverPci {
     bool trap;
     char *tried_text;
     uint8_t thunderbolt;        /* generation of the link; 0: not known */
+    OnOffAuto aperture;
 
     QDict *options;             /* by which it was added; NULL: not known */
     bool typed;                 /* they are, as JSON's are */
@@ -195,6 +196,8 @@ void quiver_pci_return_expect(QuiverPci *s, PCIDevice *port);
  * the next attach, or for the guest to turn it on again.
  */
 int quiver_pci_host_reset(QuiverPci *s, uint32_t flags);
+/* Whether the aperture is to be mapped for it, if there is one. */
+bool quiver_pci_wants_aperture(QuiverPci *s);
 /* The device gets the bus mastering and the interrupts that the guest has on. */
 int quiver_pci_attached(QuiverPci *s);
 

@@ -10,7 +10,7 @@
 /* Where data is seen as the GPU sees it: a page at a time needs no alignment. */
 struct scratch {
 	struct gpu *gpu;
-	struct page *pages;
+	void *memory;			/* coherent */
 	dma_addr_t bus;
 	u64 va, video;
 };
@@ -35,8 +35,7 @@ static void scratch_put(struct scratch *scratch)
 {
 	gpu_unmap(scratch->gpu, scratch->va, STEP, SZ_4K);
 	gpu_unmap(scratch->gpu, scratch->video, STEP, SZ_4K);
-	dma_unmap_page(&scratch->gpu->pdev->dev, scratch->bus, STEP, DMA_BIDIRECTIONAL);
-	__free_pages(scratch->pages, get_order(STEP));
+	dma_free_coherent(&scratch->gpu->pdev->dev, STEP, scratch->memory, scratch->bus);
 }
 
 static int scratch_get(struct scratch *scratch, struct gpu *gpu)
@@ -44,14 +43,9 @@ static int scratch_get(struct scratch *scratch, struct gpu *gpu)
 	int error;
 
 	scratch->gpu = gpu;
-	scratch->pages = alloc_pages(GFP_KERNEL, get_order(STEP));
-	if (!scratch->pages)
+	scratch->memory = dma_alloc_coherent(&gpu->pdev->dev, STEP, &scratch->bus, GFP_KERNEL);
+	if (!scratch->memory)
 		return -ENOMEM;
-	scratch->bus = dma_map_page(&gpu->pdev->dev, scratch->pages, 0, STEP, DMA_BIDIRECTIONAL);
-	if (dma_mapping_error(&gpu->pdev->dev, scratch->bus)) {
-		__free_pages(scratch->pages, get_order(STEP));
-		return -EIO;
-	}
 	error = scratch_show(scratch);
 	if (error)
 		scratch_put(scratch);
@@ -67,7 +61,6 @@ static int move(struct scratch *scratch, u64 target, u64 source, u64 length)
 
 static int read_all(struct scratch *scratch, u64 va, u64 length, size_t *wrong)
 {
-	void *seen = page_address(scratch->pages);
 	u64 at, step;
 	int error;
 
@@ -76,7 +69,7 @@ static int read_all(struct scratch *scratch, u64 va, u64 length, size_t *wrong)
 		error = move(scratch, scratch->va, va + at, step);
 		if (error)
 			return error;
-		*wrong += gpu_pattern_wrong(seen, step, 1, at);
+		*wrong += gpu_pattern_wrong(scratch->memory, step, 1, at);
 	}
 	return 0;
 }
@@ -88,7 +81,7 @@ static int write_all(struct scratch *scratch, u64 va, u64 length)
 
 	for (at = 0; at < length; at += step) {
 		step = min_t(u64, STEP, length - at);
-		gpu_pattern_fill(page_address(scratch->pages), step, 2, at);
+		gpu_pattern_fill(scratch->memory, step, 2, at);
 		error = move(scratch, va + at, scratch->va, step);
 		if (error)
 			return error;

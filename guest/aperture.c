@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The aperture: memory in a BAR of quiver-dma that devices see as a whole. It
+ * becomes memory of a node that has no processors, so that drivers can be given
+ * it and nobody else is: docs/aperture.rst. Bringing it online is the user's
+ * part, by udev (guest/udev), for no module may.
+ */
+#include <linux/memory.h>
+#include <linux/memory_hotplug.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+
+#include "quiver.h"
+
+/* The kernel shows it by this name, and tells by its beginning that it is memory. */
+#define RESOURCE_NAME "System RAM (quiver)"
+
+static void refuse(struct quiver *quiver, const char *why)
+{
+	quiver->aperture.refused = why;
+	dev_warn(&quiver->pdev->dev, "no aperture: %s\n", why);
+}
+
+/* One that has no processors, and never had: whoever made this machine meant it for us. */
+static int find_node(void)
+{
+	int node;
+
+	for_each_node(node)
+		if (!node_state(node, N_CPU))
+			return node;
+	return NUMA_NO_NODE;
+}
+
+/*
+ * A node is only possible if it has some memory when the machine starts. What is
+ * left of that would be handed out as if it were the aperture's: it is taken
+ * first, to the last page.
+ */
+static void hold_rest_of_node(struct quiver_aperture_memory *aperture)
+{
+	gfp_t gfp = __GFP_THISNODE | __GFP_NOWARN | __GFP_MEMALLOC;
+	unsigned int order = get_order(SZ_4M);
+	struct page *page;
+
+	for (;; order--) {
+		while ((page = alloc_pages_node(aperture->node, gfp, order))) {
+			set_page_private(page, order);
+			list_add(&page->lru, &aperture->held);
+			aperture->held_pages += 1ul << order;
+		}
+		if (!order)
+			return;
+	}
+}
+
+static void give_back_held(struct quiver_aperture_memory *aperture)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &aperture->held, lru) {
+		unsigned int order = page_private(page);
+
+		list_del(&page->lru);
+		set_page_private(page, 0);
+		__free_pages(page, order);
+	}
+	aperture->held_pages = 0;
+}
+
+static bool is_ours(const struct quiver_aperture_memory *aperture, unsigned long pfn)
+{
+	return quiver_range_holds(aperture->range, PFN_PHYS(pfn));
+}
+
+/* Memory that came or went, ours or not: the kernel may have built its lists of zones anew. */
+static int follow_memory(struct notifier_block *block, unsigned long action, void *data)
+{
+	struct quiver_aperture_memory *aperture = container_of(block, struct quiver_aperture_memory,
+							       notifier);
+	const struct memory_notify *change = data;
+	int error;
+
+	if (action != MEM_ONLINE && action != MEM_OFFLINE && action != MEM_CANCEL_OFFLINE)
+		return NOTIFY_OK;
+	error = quiver_node_keep(&aperture->kept, aperture->node);
+	if (error && !xchg(&aperture->shared, true))
+		pr_warn("quiver: memory of node %d cannot be kept for drivers: this kernel's lists of zones are not as expected\n",
+			aperture->node);
+	if (action == MEM_ONLINE && is_ours(aperture, change->start_pfn) &&
+	    page_zonenum(pfn_to_page(change->start_pfn)) == ZONE_MOVABLE)
+		pr_warn("quiver: memory%lu of the aperture is online for what can be moved, which drivers cannot use: it is to be online_kernel\n",
+			change->start_pfn / PHYS_PFN(memory_block_size_bytes()));
+	return NOTIFY_OK;
+}
+
+/* What a kernel or a machine lacks; NULL: nothing. */
+static const char *lacking(const struct quiver_aperture_memory *aperture)
+{
+	unsigned long block = memory_block_size_bytes();
+
+	if ((aperture->range.start | aperture->range.length) % block)
+		return "this kernel takes memory in larger blocks";
+	if (aperture->node == NUMA_NO_NODE)
+		return "the machine has no node without processors for it";
+	return NULL;
+}
+
+/* -EEXIST: a quiver.ko before this one could not take it away again. */
+static int add(struct quiver *quiver)
+{
+	struct quiver_aperture_memory *aperture = &quiver->aperture;
+	int error;
+
+	error = add_memory_driver_managed(aperture->node, aperture->range.start,
+					  aperture->range.length, RESOURCE_NAME, MHP_NONE);
+	if (error == -EEXIST)
+		return quiver_node_keep(&aperture->kept, aperture->node);
+	return error;
+}
+
+static void take(struct quiver *quiver)
+{
+	struct quiver_aperture_memory *aperture = &quiver->aperture;
+	int error;
+
+	hold_rest_of_node(aperture);
+	aperture->notifier.notifier_call = follow_memory;
+	error = register_memory_notifier(&aperture->notifier);
+	if (!error) {
+		error = add(quiver);
+		if (error)
+			unregister_memory_notifier(&aperture->notifier);
+	}
+	if (error) {
+		give_back_held(aperture);
+		refuse(quiver, "the kernel does not take the memory in");
+		return;
+	}
+	aperture->added = true;
+	dev_info(&quiver->pdev->dev, "aperture of %llu MiB on node %d\n",
+		 aperture->range.length >> 20, aperture->node);
+}
+
+void quiver_aperture_start(struct quiver *quiver)
+{
+	struct quiver_aperture_memory *aperture = &quiver->aperture;
+	u64 length = (u64)readl(&quiver->regs->aperture_blocks) * QUIVER_APERTURE_BLOCK;
+	const char *why;
+
+	INIT_LIST_HEAD(&aperture->held);
+	if (!(quiver->features & BIT(QUIVER_F_APERTURE)))
+		return;
+	if (!pci_resource_len(quiver->pdev, QUIVER_BAR_APERTURE)) {
+		refuse(quiver, "the machine has no addresses for its BAR");
+		return;
+	}
+	if (!length || length > pci_resource_len(quiver->pdev, QUIVER_BAR_APERTURE)) {
+		refuse(quiver, "the host's word on its length makes no sense");
+		return;
+	}
+	aperture->range.start = pci_resource_start(quiver->pdev, QUIVER_BAR_APERTURE);
+	aperture->range.length = length;
+	aperture->node = find_node();
+	why = lacking(aperture);
+	if (why)
+		refuse(quiver, why);
+	else
+		take(quiver);
+}
+
+/*
+ * What drivers have of it, they keep, and the BAR stays where it is: then the
+ * memory stays too, and those who do not ask for it are kept off it still.
+ */
+void quiver_aperture_stop(struct quiver *quiver)
+{
+	struct quiver_aperture_memory *aperture = &quiver->aperture;
+
+	if (!aperture->added)
+		return;
+	if (offline_and_remove_memory(aperture->range.start, aperture->range.length)) {
+		dev_warn(&quiver->pdev->dev, "some of the aperture is in use: it stays until the machine is started again\n");
+		unregister_memory_notifier(&aperture->notifier);
+		kfree(aperture->kept.tails);
+		return;
+	}
+	unregister_memory_notifier(&aperture->notifier);
+	quiver_node_release(&aperture->kept);
+	give_back_held(aperture);
+}
+
+/* In granules, as the wire has it. */
+static u64 piece_at(struct quiver_device *qdev, unsigned int i)
+{
+	return (u64)readl(&qdev->regs->aperture[i]) << qdev->quiver->granule_shift;
+}
+
+void quiver_aperture_look(struct quiver_device *qdev)
+{
+	const struct quiver_aperture_memory *aperture = &qdev->quiver->aperture;
+	struct quiver_aperture_view view = { .gpa = aperture->range };
+	unsigned int i;
+
+	memset(&qdev->view, 0, sizeof(qdev->view));
+	if (!aperture->added)
+		return;
+	view.pieces = readl(&qdev->regs->aperture_pieces);
+	if (!view.pieces)
+		return;
+	view.piece = view.gpa.length / view.pieces;
+	for (i = 0; i < min_t(unsigned int, view.pieces, QUIVER_APERTURE_PIECES_MAX); i++)
+		view.iova[i] = piece_at(qdev, i);
+	if (quiver_aperture_view_valid(&view))
+		qdev->view = view;
+	else
+		pci_warn(qdev->pdev, "quiver: the host's word on the aperture makes no sense\n");
+}
+
+/*
+ * Without trying hard: there is other memory. An order that is there is given,
+ * and nobody is moved or killed for it.
+ */
+struct page *quiver_aperture_alloc(struct quiver_device *qdev, gfp_t gfp, unsigned int order)
+{
+	struct page *page;
+
+	if (!qdev->view.pieces)
+		return NULL;
+	gfp &= ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
+	page = alloc_pages_node(qdev->quiver->aperture.node, gfp | __GFP_THISNODE | __GFP_NOWARN,
+				order);
+	if (page)
+		this_cpu_add(qdev->counts->pages, 1ul << order);
+	else
+		this_cpu_add(qdev->counts->missed_pages, 1ul << order);
+	return page;
+}
+
+struct quiver_aperture_counts quiver_aperture_counts(const struct quiver_device *qdev)
+{
+	struct quiver_aperture_counts sum = { 0 };
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		const struct quiver_aperture_counts *counts = per_cpu_ptr(qdev->counts, cpu);
+
+		sum.segments += READ_ONCE(counts->segments);
+		sum.bytes += READ_ONCE(counts->bytes);
+		sum.removed += READ_ONCE(counts->removed);
+		sum.pages += READ_ONCE(counts->pages);
+		sum.missed_pages += READ_ONCE(counts->missed_pages);
+	}
+	return sum;
+}
+
+/* --- what udev reads --- */
+
+static struct quiver_aperture_memory *memory_of(struct device *dev)
+{
+	return &((struct quiver *)dev_get_drvdata(dev))->aperture;
+}
+
+static ssize_t first_block_show(struct device *dev, struct device_attribute *attribute, char *text)
+{
+	return sysfs_emit(text, "%llu\n", memory_of(dev)->range.start / memory_block_size_bytes());
+}
+static DEVICE_ATTR_RO(first_block);
+
+static ssize_t blocks_show(struct device *dev, struct device_attribute *attribute, char *text)
+{
+	return sysfs_emit(text, "%llu\n", memory_of(dev)->range.length / memory_block_size_bytes());
+}
+static DEVICE_ATTR_RO(blocks);
+
+static ssize_t node_show(struct device *dev, struct device_attribute *attribute, char *text)
+{
+	return sysfs_emit(text, "%d\n", memory_of(dev)->node);
+}
+static DEVICE_ATTR_RO(node);
+
+static umode_t is_visible(struct kobject *kobj, struct attribute *attribute, int n)
+{
+	return memory_of(kobj_to_dev(kobj))->added ? attribute->mode : 0;
+}
+
+static struct attribute *attributes[] = {
+	&dev_attr_first_block.attr,
+	&dev_attr_blocks.attr,
+	&dev_attr_node.attr,
+	NULL
+};
+
+static const struct attribute_group group = {
+	.name = "aperture",
+	.attrs = attributes,
+	.is_visible = is_visible,
+};
+
+const struct attribute_group *quiver_aperture_groups[] = { &group, NULL };

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * insmod quiver_gpu_aperture.ko node=1
+ *
+ * Binds to the simulated GPU and looks at what its DMA has of the aperture: memory of that
+ * node. The verdict is in dmesg and in the parameter result: 0, or the negative errno of the
+ * first test that failed.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/dma-mapping.h>
+#include <linux/module.h>
+#include <linux/scatterlist.h>
+
+#include "gpu.h"
+
+static int node;
+module_param(node, int, 0444);
+MODULE_PARM_DESC(node, "Of the aperture's memory");
+
+static bool mixed;
+module_param(mixed, bool, 0444);
+MODULE_PARM_DESC(mixed, "Maps other memory as well, which takes exits");
+
+static int result = -ENODEV;
+module_param(result, int, 0444);
+
+static struct page *alloc_there(unsigned int order)
+{
+	return alloc_pages_node(node, GFP_KERNEL | __GFP_THISNODE | __GFP_ZERO, order);
+}
+
+/* Large pages of a GPU are right only where both addresses agree so far. */
+static bool agree(phys_addr_t phys, dma_addr_t bus)
+{
+	return bus && !((phys ^ bus) & (SZ_2M - 1));
+}
+
+static int test_coherent(struct pci_dev *pdev)
+{
+	static const size_t sizes[] = { SZ_4K, SZ_16K, SZ_64K, SZ_2M, SZ_4M };
+	unsigned int i;
+	int error = 0;
+
+	for (i = 0; i < ARRAY_SIZE(sizes) && !error; i++) {
+		dma_addr_t bus;
+		void *memory = dma_alloc_coherent(&pdev->dev, sizes[i], &bus, GFP_KERNEL);
+
+		if (!memory)
+			return -ENOMEM;
+		if (page_to_nid(virt_to_page(memory)) != node)
+			error = -EXDEV;
+		else if (!agree(virt_to_phys(memory), bus))
+			error = -EFAULT;
+		dma_free_coherent(&pdev->dev, sizes[i], memory, bus);
+	}
+	return error;
+}
+
+static int compare(struct gpu *gpu, struct page *pages, dma_addr_t bus, size_t page_size)
+{
+	struct gpu_exercise seen;
+	u64 va = gpu_reserve(gpu, SZ_4M), offset;
+	int error = 0;
+
+	for (offset = 0; offset < SZ_4M && !error; offset += page_size)
+		error = gpu_map(gpu, va + offset, page_size, bus + offset);
+	error = error ?: gpu_exercise(gpu, va, page_address(pages), SZ_4M, &seen);
+	gpu_unmap(gpu, va, SZ_4M, page_size);
+	if (!error && (seen.misread || seen.miswritten)) {
+		pci_err(gpu->pdev, "in pages of %zu bytes the GPU misread %zu and miswrote %zu\n",
+			page_size, seen.misread, seen.miswritten);
+		error = -EILSEQ;
+	}
+	return error;
+}
+
+/* The GPU is wrong where a large page is not as large pages have to be. */
+static int test_large_pages(struct pci_dev *pdev)
+{
+	struct page *pages = alloc_there(GPU_BLOCK_ORDER);
+	struct gpu gpu;
+	dma_addr_t bus;
+	int error;
+
+	if (!pages)
+		return -ENOMEM;
+	error = gpu_open(&gpu, pdev);
+	if (error)
+		goto free;
+	bus = dma_map_page(&pdev->dev, pages, 0, SZ_4M, DMA_BIDIRECTIONAL);
+	if (dma_mapping_error(&pdev->dev, bus)) {
+		error = -EIO;
+		goto close;
+	}
+	error = compare(&gpu, pages, bus, SZ_2M) ?: compare(&gpu, pages, bus, SZ_64K);
+	dma_unmap_page(&pdev->dev, bus, SZ_4M, DMA_BIDIRECTIONAL);
+close:
+	gpu_close(&gpu);
+free:
+	__free_pages(pages, GPU_BLOCK_ORDER);
+	return error;
+}
+
+/* Anywhere in a piece, of any length, with interrupts off. */
+static int test_pieces(struct pci_dev *pdev)
+{
+	struct page *pages = alloc_there(GPU_BLOCK_ORDER);
+	unsigned long flags;
+	size_t offset, size;
+	int error = 0;
+
+	if (!pages)
+		return -ENOMEM;
+	for (offset = 0, size = 1; offset + size < SZ_4M && !error; offset += size + 7, size += 4093) {
+		struct page *page = pages + offset / PAGE_SIZE;
+		dma_addr_t bus;
+
+		local_irq_save(flags);
+		bus = dma_map_page(&pdev->dev, page, offset_in_page(offset), size, DMA_TO_DEVICE);
+		local_irq_restore(flags);
+		if (dma_mapping_error(&pdev->dev, bus))
+			error = -EIO;
+		else if (!agree(page_to_phys(pages) + offset, bus))
+			error = -EFAULT;
+		if (error != -EIO)
+			dma_unmap_page(&pdev->dev, bus, size, DMA_TO_DEVICE);
+	}
+	__free_pages(pages, GPU_BLOCK_ORDER);
+	return error;
+}
+
+#define ENTRIES 1000
+
+static int check_entries(struct scatterlist *sgl, int count)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sg(sgl, sg, count, i) {
+		if (sg_dma_len(sg) != sg->length || !sg_dma_address(sg))
+			return -EMSGSIZE;
+		if (page_to_nid(sg_page(sg)) == node && !agree(sg_phys(sg), sg_dma_address(sg)))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+static int map_entries(struct pci_dev *pdev, struct sg_table *table)
+{
+	int error = dma_map_sgtable(&pdev->dev, table, DMA_BIDIRECTIONAL, 0);
+
+	if (error)
+		return error;
+	error = table->nents == table->orig_nents ? check_entries(table->sgl, table->nents) :
+						    -EMSGSIZE;
+	dma_unmap_sgtable(&pdev->dev, table, DMA_BIDIRECTIONAL, 0);
+	return error;
+}
+
+/* Every third entry is of other memory if that is wanted. */
+static int test_list(struct pci_dev *pdev)
+{
+	struct sg_table table;
+	struct scatterlist *sg;
+	int i, error = sg_alloc_table(&table, ENTRIES, GFP_KERNEL);
+
+	if (error)
+		return error;
+	for_each_sgtable_sg(&table, sg, i) {
+		struct page *page = mixed && i % 3 == 1 ? alloc_page(GFP_KERNEL) : alloc_there(0);
+
+		if (!page) {
+			error = -ENOMEM;
+			break;
+		}
+		sg_set_page(sg, page, PAGE_SIZE - i % 64, i % 64);
+	}
+	error = error ?: map_entries(pdev, &table);
+	for_each_sgtable_sg(&table, sg, i)
+		if (sg_page(sg))
+			__free_page(sg_page(sg));
+	sg_free_table(&table);
+	return error;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct pci_dev *pdev);
+} tests[] = {
+	{ "coherent", test_coherent },
+	{ "large pages", test_large_pages },
+	{ "pieces", test_pieces },
+	{ "list", test_list },
+};
+
+static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	unsigned int i;
+	int error;
+
+	error = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(52));
+	if (error)
+		return error;
+	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
+	result = 0;
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		error = tests[i].run(pdev);
+		pci_info(pdev, "test %s: %d\n", tests[i].name, error);
+		if (!result)
+			result = error;
+	}
+	return 0;
+}
+
+static void remove(struct pci_dev *pdev)
+{
+}
+
+static const struct pci_device_id ids[] = {
+	{ PCI_DEVICE(PCI_VENDOR_ID_NVIDIA, PCI_ANY_ID),
+	  .class = PCI_BASE_CLASS_DISPLAY << 16, .class_mask = 0xff0000 },
+	{ }
+};
+
+static struct pci_driver aperture_driver = {
+	.name = KBUILD_MODNAME,
+	.id_table = ids,
+	.probe = probe,
+	.remove = remove,
+};
+
+module_pci_driver(aperture_driver);
+MODULE_DESCRIPTION("DMA of memory in the aperture");
+MODULE_LICENSE("GPL");
