@@ -10,7 +10,11 @@
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
+#include "aperture.h"
 #include "quiver.h"
+
+/* Of the first quiver-dma that has one. */
+static int steered_node = NUMA_NO_NODE;
 
 /* The kernel shows it by this name, and tells by its beginning that it is memory. */
 #define RESOURCE_NAME "System RAM (quiver)"
@@ -138,6 +142,8 @@ static void take(struct quiver *quiver)
 		return;
 	}
 	aperture->added = true;
+	if (steered_node == NUMA_NO_NODE)
+		WRITE_ONCE(steered_node, aperture->node);
 	dev_info(&quiver->pdev->dev, "aperture of %llu MiB on node %d\n",
 		 aperture->range.length >> 20, aperture->node);
 }
@@ -179,6 +185,8 @@ void quiver_aperture_stop(struct quiver *quiver)
 
 	if (!aperture->added)
 		return;
+	if (steered_node == aperture->node)
+		WRITE_ONCE(steered_node, NUMA_NO_NODE);
 	if (offline_and_remove_memory(aperture->range.start, aperture->range.length)) {
 		dev_warn(&quiver->pdev->dev, "some of the aperture is in use: it stays until the machine is started again\n");
 		unregister_memory_notifier(&aperture->notifier);
@@ -217,19 +225,29 @@ void quiver_aperture_look(struct quiver_device *qdev)
 		pci_warn(qdev->pdev, "quiver: the host's word on the aperture makes no sense\n");
 }
 
-/*
- * Without trying hard: there is other memory. An order that is there is given,
- * and nobody is moved or killed for it.
- */
+int quiver_aperture_node(void)
+{
+	return READ_ONCE(steered_node);
+}
+
+/* With THISNODE it comes from there in a cpuset of other nodes as well, or from nowhere. */
+struct page *quiver_aperture_pages(gfp_t gfp, unsigned int order)
+{
+	int node = quiver_aperture_node();
+
+	if (node == NUMA_NO_NODE)
+		return NULL;
+	gfp &= ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
+	return alloc_pages_node(node, gfp | __GFP_THISNODE | __GFP_NOWARN, order);
+}
+
 struct page *quiver_aperture_alloc(struct quiver_device *qdev, gfp_t gfp, unsigned int order)
 {
 	struct page *page;
 
 	if (!qdev->view.pieces)
 		return NULL;
-	gfp &= ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
-	page = alloc_pages_node(qdev->quiver->aperture.node, gfp | __GFP_THISNODE | __GFP_NOWARN,
-				order);
+	page = quiver_aperture_pages(gfp, order);
 	if (page)
 		this_cpu_add(qdev->counts->pages, 1ul << order);
 	else

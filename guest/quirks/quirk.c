@@ -14,6 +14,8 @@ static struct quiver_quirk *const quirks[] = {
 	&quiver_nvidia_uvm_pagesize,
 	&quiver_nvidia_uvm_chunks,
 	&quiver_nvidia_tb5,
+	&quiver_nvidia_memory,
+	&quiver_nvidia_uvm_memory,
 	&quiver_tso,
 	&quiver_arm64_dc_zva,
 };

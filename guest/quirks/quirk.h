@@ -69,6 +69,7 @@ struct quiver_quirk {
 extern const struct kernel_param_ops quiver_quirk_switch_ops;
 
 extern struct quiver_quirk quiver_nvidia_uvm_pagesize, quiver_nvidia_uvm_chunks, quiver_nvidia_tb5;
+extern struct quiver_quirk quiver_nvidia_memory, quiver_nvidia_uvm_memory;
 extern struct quiver_quirk quiver_tso, quiver_arm64_dc_zva;
 
 /* For quirks: what is to be shown. A refusal is also logged, as a warning. */

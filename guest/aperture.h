@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef QUIVER_GUEST_APERTURE_H
+#define QUIVER_GUEST_APERTURE_H
+
+#include <linux/gfp.h>
+
+/* Of the aperture's memory, once there is one; else NUMA_NO_NODE. */
+int quiver_aperture_node(void);
+
+/*
+ * Pages of it, or NULL: it has none in one piece, or has not come online. Without
+ * trying hard, for there is other memory: nobody is moved or killed for it. Any context.
+ */
+struct page *quiver_aperture_pages(gfp_t gfp, unsigned int order);
+
+#endif
