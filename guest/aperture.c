@@ -128,7 +128,9 @@ static void take(struct quiver *quiver)
 	struct quiver_aperture_memory *aperture = &quiver->aperture;
 	int error;
 
-	hold_rest_of_node(aperture);
+	/* Else what is free of the node may be the aperture itself. */
+	if (!pfn_to_online_page(PHYS_PFN(aperture->range.start)))
+		hold_rest_of_node(aperture);
 	aperture->notifier.notifier_call = follow_memory;
 	error = register_memory_notifier(&aperture->notifier);
 	if (!error) {

@@ -22,6 +22,14 @@ static bool mixed;
 module_param(mixed, bool, 0444);
 MODULE_PARM_DESC(mixed, "Maps other memory as well, which takes exits");
 
+static uint cycles;
+module_param(cycles, uint, 0444);
+MODULE_PARM_DESC(cycles, "So many times, something of 4 KiB to 4 MiB is allocated or freed");
+
+static bool keep;
+module_param(keep, bool, 0444);
+MODULE_PARM_DESC(keep, "Forgets to free one piece, when it is removed");
+
 static int result = -ENODEV;
 module_param(result, int, 0444);
 
@@ -184,6 +192,103 @@ static int test_list(struct pci_dev *pdev)
 	return error;
 }
 
+static void free_list(struct list_head *list)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, list, lru) {
+		unsigned int order = page_private(page);
+
+		set_page_private(page, 0);
+		__free_pages(page, order);
+	}
+}
+
+/* Takes all that there is. */
+static void take_all(struct list_head *list)
+{
+	int order;
+	struct page *page;
+
+	for (order = GPU_BLOCK_ORDER; order >= 0; order--) {
+		while ((page = alloc_pages_node(node, __GFP_THISNODE | __GFP_NOWARN, order))) {
+			set_page_private(page, order);
+			list_add(&page->lru, list);
+		}
+	}
+}
+
+/* A driver gets other memory then, mapped as that is. */
+static int test_exhausted(struct pci_dev *pdev)
+{
+	LIST_HEAD(list);
+	dma_addr_t bus;
+	void *memory;
+	int error = 0;
+
+	if (!mixed)
+		return 0;
+	take_all(&list);
+	memory = dma_alloc_coherent(&pdev->dev, SZ_2M, &bus, GFP_KERNEL);
+	if (!memory)
+		error = -ENOMEM;
+	else if (page_to_nid(virt_to_page(memory)) == node)
+		error = -EXDEV;
+	if (memory)
+		dma_free_coherent(&pdev->dev, SZ_2M, memory, bus);
+	free_list(&list);
+	return error ?: test_coherent(pdev);
+}
+
+#define SLOTS 512
+
+static u32 random_state = 2463534242u;
+
+static u32 next_random(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 17;
+	random_state ^= random_state << 5;
+	return random_state;
+}
+
+/* What is live is two thirds of the node at the most. */
+static int test_cycles(struct pci_dev *pdev)
+{
+	unsigned long pages = 0, most = node_present_pages(node) / 3 * 2;
+	struct page **slot = kcalloc(SLOTS, sizeof(*slot), GFP_KERNEL);
+	unsigned int i, at, failed = 0;
+
+	if (!slot)
+		return -ENOMEM;
+	for (i = 0; i < cycles + SLOTS; i++) {
+		at = i < cycles ? next_random() % SLOTS : i - cycles;
+		if (slot[at]) {
+			unsigned int order = page_private(slot[at]);
+
+			set_page_private(slot[at], 0);
+			__free_pages(slot[at], order);
+			slot[at] = NULL;
+			pages -= 1ul << order;
+		} else if (i < cycles) {
+			unsigned int order = next_random() % (GPU_BLOCK_ORDER + 1);
+
+			if (pages + (1ul << order) > most)
+				continue;
+			slot[at] = alloc_pages_node(node, __GFP_THISNODE | __GFP_NOWARN, order);
+			failed += !slot[at];
+			if (!slot[at])
+				continue;
+			set_page_private(slot[at], order);
+			pages += 1ul << order;
+		}
+	}
+	kfree(slot);
+	if (cycles)
+		pci_info(pdev, "%u of %u cycles found nothing\n", failed, cycles);
+	return failed ? -ENOSPC : 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(struct pci_dev *pdev);
@@ -192,6 +297,8 @@ static const struct {
 	{ "large pages", test_large_pages },
 	{ "pieces", test_pieces },
 	{ "list", test_list },
+	{ "exhausted", test_exhausted },
+	{ "cycles", test_cycles },
 };
 
 static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
@@ -215,6 +322,8 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 static void remove(struct pci_dev *pdev)
 {
+	if (keep && !alloc_there(get_order(SZ_2M)))
+		pci_err(pdev, "nothing is left to be forgotten\n");
 }
 
 static const struct pci_device_id ids[] = {
