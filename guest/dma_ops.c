@@ -59,25 +59,26 @@ static bool ended(const struct quiver_device *qdev)
 	return READ_ONCE(qdev->dead) || READ_ONCE(qdev->quiver->failed);
 }
 
-/* Whether it lies in the aperture, where the device can reach it. */
-static bool place(struct quiver_device *qdev, phys_addr_t phys, size_t size, struct reach reach,
-		  u64 *iova)
+/*
+ * Whether it lies in the aperture, where the device can reach it: then there is
+ * nothing to do, and nothing to undo.
+ */
+static __always_inline bool place(const struct quiver_device *qdev, phys_addr_t phys, size_t size,
+				  struct reach reach, u64 *iova)
 {
-	if (!quiver_aperture_to_iova(&qdev->view, phys, size, iova) ||
-	    !reachable(*iova, size, reach))
-		return false;
-	this_cpu_inc(qdev->counts->segments);
-	this_cpu_add(qdev->counts->bytes, size);
-	return true;
+	return quiver_aperture_to_iova(&qdev->view, phys, size, iova) &&
+	       reachable(*iova, size, reach) && !ended(qdev);
 }
 
-/* Whether it was placed; then there is nothing to undo. */
-static bool unplace(struct quiver_device *qdev, dma_addr_t iova)
+static __always_inline bool is_placed(const struct quiver_device *qdev, dma_addr_t iova)
 {
-	if (!quiver_aperture_has_iova(&qdev->view, iova))
-		return false;
-	this_cpu_inc(qdev->counts->removed);
-	return true;
+	return quiver_aperture_has_iova(&qdev->view, iova);
+}
+
+static __always_inline void count_placed(struct quiver_device *qdev, u64 segments, u64 bytes)
+{
+	this_cpu_add(qdev->counts->segments, segments);
+	this_cpu_add(qdev->counts->bytes, bytes);
 }
 
 /* How one map, or one scatterlist, was tried. */
@@ -108,43 +109,57 @@ static int map_once(struct quiver_device *qdev, phys_addr_t phys, size_t size,
 	return error;
 }
 
+/* Apart, so that what is placed does not pay for the room that this takes. */
+static noinline int map_window(struct quiver_device *qdev, phys_addr_t phys, size_t size,
+			       struct reach reach, bool vital, u64 *iova)
+{
+	struct attempt attempt = { .vital = vital && size <= QUIVER_DMA_VITAL_MAX };
+	int error = -ENODEV;
+
+	if (!ended(qdev))
+		error = map_once(qdev, phys, size, reach, &attempt, iova);
+	attempt.exact = quiver_exact_may_do(attempt.generous, error);
+	if (attempt.exact)
+		error = map_once(qdev, phys, size, reach, &attempt, iova);
+	if (error)
+		quiver_report_failure(qdev, error, size);
+	return error;
+}
+
 int quiver_dma_map(struct quiver_device *qdev, phys_addr_t phys, size_t size, u64 mask,
 		   bool vital, dma_addr_t *iova)
 {
 	struct reach reach = { mask, U64_MAX };
-	struct attempt attempt = { .vital = vital && size <= QUIVER_DMA_VITAL_MAX };
-	int error = -ENODEV;
 	u64 address;
+	int error = 0;
 
-	if (!ended(qdev) && place(qdev, phys, size, reach, &address)) {
+	if (place(qdev, phys, size, reach, &address))
+		count_placed(qdev, 1, size);
+	else
+		error = map_window(qdev, phys, size, reach, vital, &address);
+	if (!error)
 		*iova = address;
-		return 0;
-	}
-	if (!ended(qdev))
-		error = map_once(qdev, phys, size, reach, &attempt, &address);
-	attempt.exact = quiver_exact_may_do(attempt.generous, error);
-	if (attempt.exact)
-		error = map_once(qdev, phys, size, reach, &attempt, &address);
-	if (error) {
-		quiver_report_failure(qdev, error, size);
-		return error;
-	}
-	*iova = address;
-	return 0;
+	return error;
 }
 
-void quiver_dma_unmap(struct quiver_device *qdev, dma_addr_t iova, size_t size)
+static noinline void unmap_window(struct quiver_device *qdev, dma_addr_t iova, size_t size)
 {
 	struct quiver_op op;
 	bool known;
 
-	if (unplace(qdev, iova))
-		return;
 	quiver_op_begin(&op, &qdev->space);
 	known = quiver_op_remove(&op, iova, size);
 	quiver_op_submit(&op);
 	if (!known)
 		quiver_report_bad_unmap(qdev, iova);
+}
+
+void quiver_dma_unmap(struct quiver_device *qdev, dma_addr_t iova, size_t size)
+{
+	if (is_placed(qdev, iova))
+		this_cpu_inc(qdev->counts->removed);
+	else
+		unmap_window(qdev, iova, size);
 }
 
 /*
@@ -159,10 +174,13 @@ static bool is_own_work(void)
 static dma_addr_t map_phys(struct device *dev, phys_addr_t phys, size_t size,
 			   enum dma_data_direction dir, unsigned long attrs)
 {
-	dma_addr_t iova;
+	struct quiver_device *qdev = quiver_device_of(dev);
+	struct reach reach = { streaming_mask(dev), U64_MAX };
+	u64 iova;
 
-	if (quiver_dma_map(quiver_device_of(dev), phys, size, streaming_mask(dev), is_own_work(),
-			   &iova))
+	if (place(qdev, phys, size, reach, &iova))
+		count_placed(qdev, 1, size);
+	else if (map_window(qdev, phys, size, reach, is_own_work(), &iova))
 		return DMA_MAPPING_ERROR;
 	return iova;
 }
@@ -207,18 +225,20 @@ static int sg_place_all(struct quiver_device *qdev, struct scatterlist *sgl, int
 			struct reach reach)
 {
 	struct scatterlist *sg;
+	u64 iova, bytes = 0;
 	int i, left = 0;
-	u64 iova;
 
 	for_each_sg(sgl, sg, nents, i) {
 		if (place(qdev, sg_phys(sg), sg->length, reach, &iova)) {
 			sg_dma_address(sg) = iova;
 			sg_dma_len(sg) = sg->length;
+			bytes += sg->length;
 		} else {
 			sg_set_window(sg, NULL);
 			left++;
 		}
 	}
+	count_placed(qdev, nents - left, bytes);
 	return left;
 }
 
@@ -283,19 +303,20 @@ static struct scatterlist *sg_drop(struct quiver_device *qdev, struct scatterlis
 {
 	struct scatterlist *sg;
 	struct quiver_op op;
-	int i;
+	int i, placed = 0;
 
 	quiver_op_begin(&op, &qdev->space);
 	op.discard = error == -ERANGE;
 	for_each_sg(sgl, sg, count, i) {
-		if (!sg_is_placed(sg))
-			quiver_op_drop(&op, sg_window(sg), sg_phys(sg), sg->length);
+		if (sg_is_placed(sg))
+			placed++;
 		else
-			unplace(qdev, sg_dma_address(sg));
+			quiver_op_drop(&op, sg_window(sg), sg_phys(sg), sg->length);
 		sg_dma_len(sg) = 0;
 		sg_dma_address(sg) = DMA_MAPPING_ERROR;
 	}
 	quiver_op_submit(&op);
+	this_cpu_add(qdev->counts->removed, placed);
 	return sg;
 }
 
@@ -391,8 +412,11 @@ static int map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 static struct scatterlist *sg_skip_placed(struct quiver_device *qdev, struct scatterlist *sgl,
 					  int *nents)
 {
-	for (; *nents && unplace(qdev, sg_dma_address(sgl)); (*nents)--)
+	int all = *nents;
+
+	for (; *nents && is_placed(qdev, sg_dma_address(sgl)); (*nents)--)
 		sgl = sg_next(sgl);
+	this_cpu_add(qdev->counts->removed, all - *nents);
 	return sgl;
 }
 
@@ -401,14 +425,17 @@ static struct scatterlist *sg_remove(struct quiver_device *qdev, struct scatterl
 {
 	struct scatterlist *sg;
 	struct quiver_op op;
-	int i;
+	int i, placed = 0;
 
 	quiver_op_begin(&op, &qdev->space);
-	for_each_sg(sgl, sg, count, i)
-		if (!unplace(qdev, sg_dma_address(sg)) &&
-		    !quiver_op_remove(&op, sg_dma_address(sg), sg->length))
+	for_each_sg(sgl, sg, count, i) {
+		if (is_placed(qdev, sg_dma_address(sg)))
+			placed++;
+		else if (!quiver_op_remove(&op, sg_dma_address(sg), sg->length))
 			*unknown = sg_dma_address(sg);
+	}
 	quiver_op_submit(&op);
+	this_cpu_add(qdev->counts->removed, placed);
 	return sg;
 }
 

@@ -12,7 +12,7 @@
 #include <linux/module.h>
 #include <linux/scatterlist.h>
 
-#include "gpu.h"
+#include "aperture.h"
 
 static int node;
 module_param(node, int, 0444);
@@ -25,6 +25,10 @@ MODULE_PARM_DESC(mixed, "Maps other memory as well, which takes exits");
 static uint cycles;
 module_param(cycles, uint, 0444);
 MODULE_PARM_DESC(cycles, "So many times, something of 4 KiB to 4 MiB is allocated or freed");
+
+static uint cost;
+module_param(cost, uint, 0444);
+MODULE_PARM_DESC(cost, "Measures what mapping costs, so many times");
 
 static bool keep;
 module_param(keep, bool, 0444);
@@ -289,6 +293,18 @@ static int test_cycles(struct pci_dev *pdev)
 	return failed ? -ENOSPC : 0;
 }
 
+static int test_cost(struct pci_dev *pdev)
+{
+	struct page *pages = cost ? alloc_there(GPU_BLOCK_ORDER) : NULL;
+	int error;
+
+	if (!pages)
+		return cost ? -ENOMEM : 0;
+	error = measure_cost(pdev, pages, cost);
+	__free_pages(pages, GPU_BLOCK_ORDER);
+	return error;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(struct pci_dev *pdev);
@@ -299,6 +315,7 @@ static const struct {
 	{ "list", test_list },
 	{ "exhausted", test_exhausted },
 	{ "cycles", test_cycles },
+	{ "cost", test_cost },
 };
 
 static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
