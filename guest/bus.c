@@ -9,6 +9,7 @@
  */
 #include <linux/module.h>
 
+#include "quirks/quirk.h"
 #include "quiver.h"
 
 /*
@@ -87,13 +88,16 @@ static void on_bind(struct quiver *quiver, struct pci_dev *pdev)
 		return;
 	}
 	quiver_device_claim_ops(qdev);
+	quiver_quirks_bind(pdev, qdev->view.pieces ? quiver->aperture.node : NUMA_NO_NODE);
 	qdev->bound = true;
 }
 
 static void unbind(struct quiver_device *qdev)
 {
-	if (qdev->bound)
+	if (qdev->bound) {
+		quiver_quirks_unbind(qdev->pdev);
 		module_put(THIS_MODULE);
+	}
 	qdev->bound = false;
 }
 

@@ -16,6 +16,7 @@ static struct quiver_quirk *const quirks[] = {
 	&quiver_nvidia_tb5,
 	&quiver_nvidia_memory,
 	&quiver_nvidia_uvm_memory,
+	&quiver_device_node,
 	&quiver_tso,
 	&quiver_arm64_dc_zva,
 };
@@ -202,6 +203,28 @@ void quiver_quirks_attached(struct pci_dev *pdev, bool link_tb5)
 	for (i = 0; i < ARRAY_SIZE(quirks); i++)
 		if (quirks[i]->up && quirks[i]->attached)
 			quirks[i]->attached(quirks[i], pdev, link_tb5);
+	mutex_unlock(&lock);
+}
+
+void quiver_quirks_bind(struct pci_dev *pdev, int node)
+{
+	unsigned int i;
+
+	mutex_lock(&lock);
+	for (i = 0; i < ARRAY_SIZE(quirks); i++)
+		if (quirks[i]->wants != QUIVER_QUIRK_OFF && quirks[i]->bind)
+			quirks[i]->bind(quirks[i], pdev, node);
+	mutex_unlock(&lock);
+}
+
+void quiver_quirks_unbind(struct pci_dev *pdev)
+{
+	unsigned int i;
+
+	mutex_lock(&lock);
+	for (i = 0; i < ARRAY_SIZE(quirks); i++)
+		if (quirks[i]->wants != QUIVER_QUIRK_OFF && quirks[i]->unbind)
+			quirks[i]->unbind(quirks[i], pdev);
 	mutex_unlock(&lock);
 }
 

@@ -53,6 +53,10 @@ struct quiver_quirk {
 	void (*check)(struct quiver_quirk *quirk, struct module *module);
 	/* A device was attached while the module is up; its driver has not seen it yet. */
 	void (*attached)(struct quiver_quirk *quirk, struct pci_dev *pdev, bool link_tb5);
+	/* A driver is about to see a device, and is known to it; node is the aperture's, if it sees that. */
+	void (*bind)(struct quiver_quirk *quirk, struct pci_dev *pdev, int node);
+	/* It has done with the device, whatever bind did. */
+	void (*unbind)(struct quiver_quirk *quirk, struct pci_dev *pdev);
 	/* A quiver-dma is there; features are the wire's bits that both sides know. */
 	void (*host)(struct quiver_quirk *quirk, u64 features);
 
@@ -69,7 +73,7 @@ struct quiver_quirk {
 extern const struct kernel_param_ops quiver_quirk_switch_ops;
 
 extern struct quiver_quirk quiver_nvidia_uvm_pagesize, quiver_nvidia_uvm_chunks, quiver_nvidia_tb5;
-extern struct quiver_quirk quiver_nvidia_memory, quiver_nvidia_uvm_memory;
+extern struct quiver_quirk quiver_nvidia_memory, quiver_nvidia_uvm_memory, quiver_device_node;
 extern struct quiver_quirk quiver_tso, quiver_arm64_dc_zva;
 
 /* For quirks: what is to be shown. A refusal is also logged, as a warning. */
@@ -82,6 +86,8 @@ void quiver_quirks_init(void);
 void quiver_quirks_exit(void);
 void quiver_quirks_host(u64 features);
 void quiver_quirks_attached(struct pci_dev *pdev, bool link_tb5);
+void quiver_quirks_bind(struct pci_dev *pdev, int node);
+void quiver_quirks_unbind(struct pci_dev *pdev);
 
 struct seq_file;
 void quiver_quirks_show(struct seq_file *file);

@@ -30,6 +30,10 @@ static uint cost;
 module_param(cost, uint, 0444);
 MODULE_PARM_DESC(cost, "Measures what mapping costs, so many times");
 
+static bool follow;
+module_param(follow, bool, 0444);
+MODULE_PARM_DESC(follow, "The device is on that node");
+
 static bool keep;
 module_param(keep, bool, 0444);
 MODULE_PARM_DESC(keep, "Forgets to free one piece, when it is removed");
@@ -244,6 +248,23 @@ static int test_exhausted(struct pci_dev *pdev)
 	return error ?: test_coherent(pdev);
 }
 
+/* As TTM takes its memory. */
+static int test_node(struct pci_dev *pdev)
+{
+	struct page *page;
+	int error = 0;
+
+	if ((dev_to_node(&pdev->dev) == node) != follow)
+		return -EXDEV;
+	page = alloc_pages_node(dev_to_node(&pdev->dev), GFP_USER, get_order(SZ_2M));
+	if (!page)
+		return -ENOMEM;
+	if ((page_to_nid(page) == node) != follow)
+		error = -EXDEV;
+	__free_pages(page, get_order(SZ_2M));
+	return error;
+}
+
 #define SLOTS 512
 
 static u32 random_state = 2463534242u;
@@ -314,6 +335,7 @@ static const struct {
 	{ "pieces", test_pieces },
 	{ "list", test_list },
 	{ "exhausted", test_exhausted },
+	{ "node", test_node },
 	{ "cycles", test_cycles },
 	{ "cost", test_cost },
 };
