@@ -3,13 +3,12 @@
  * What mapping and unmapping costs in the aperture, and what it costs a device for which the
  * kernel's own direct mapping serves, in turn and on the same memory.
  */
-#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/ktime.h>
-#include <linux/platform_device.h>
 #include <linux/scatterlist.h>
 
 #include "aperture.h"
+#include "quiver/proto.h"
 
 #define PAIRS	1000
 #define ENTRIES	256
@@ -55,27 +54,25 @@ static void measure(struct device *gpu, struct device *direct, struct page *page
 	}
 }
 
-/* One that snoops the caches and reaches all memory, as those behind quiver do. */
-static struct platform_device *make_direct(void)
+/* quiver-dma itself, which has no DMA that would mind, snoops the caches as those do that it serves. */
+static struct pci_dev *get_direct(void)
 {
-	struct platform_device *pdev = platform_device_register_simple("quiver_direct", -1, NULL, 0);
+	struct pci_dev *pdev = pci_get_device(QUIVER_PCI_VENDOR, QUIVER_PCI_DEVICE, NULL);
 
-	if (IS_ERR(pdev))
-		return pdev;
-	pdev->dev.dma_coherent = true;
-	dma_coerce_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
+	if (pdev)
+		dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	return pdev;
 }
 
 int measure_cost(struct pci_dev *gpu, struct page *pages, unsigned int rounds)
 {
-	struct platform_device *direct = make_direct();
+	struct pci_dev *direct = get_direct();
 	struct sg_table table;
 	struct scatterlist *sg;
 	int i, error;
 
-	if (IS_ERR(direct))
-		return PTR_ERR(direct);
+	if (!direct)
+		return -ENODEV;
 	error = sg_alloc_table(&table, ENTRIES, GFP_KERNEL);
 	if (!error) {
 		for_each_sgtable_sg(&table, sg, i)
@@ -83,6 +80,6 @@ int measure_cost(struct pci_dev *gpu, struct page *pages, unsigned int rounds)
 		measure(&gpu->dev, &direct->dev, pages, &table, rounds);
 		sg_free_table(&table);
 	}
-	platform_device_unregister(direct);
+	pci_dev_put(direct);
 	return error;
 }
