@@ -28,6 +28,7 @@ static inline bool quiver_aperture_view_valid(const struct quiver_aperture_view 
 	if (!view->pieces || view->pieces > QUIVER_APERTURE_PIECES_MAX ||
 	    view->pieces & (view->pieces - 1) || !view->piece ||
 	    view->gpa.length / view->pieces != view->piece ||
+	    view->gpa.length % view->pieces ||
 	    !quiver_range_valid(view->gpa.start, view->gpa.length))
 		return false;
 	for (i = 0; i < view->pieces; i++)
