@@ -349,6 +349,17 @@ static kern_return_t identify(void *output, size_t *size)
 	return kIOReturnSuccess;
 }
 
+static void dma_entry(const struct quiver_dext_dma_entry *entry,
+		      struct quiver_dext_dma_status *status)
+{
+	uint64_t iova = entry->address + 1;
+
+	status->status = fake.code[fake.entries++ % fake.codes];
+	if (fake.dma_answer)
+		status->status = fake.dma_answer(entry, &iova);
+	status->iova = iova;
+}
+
 static kern_return_t dma(const struct quiver_dext_dma_request *request, size_t size,
 			 struct quiver_dext_dma_result *result, size_t *result_size)
 {
@@ -360,10 +371,8 @@ static kern_return_t dma(const struct quiver_dext_dma_request *request, size_t s
 		return kIOReturnBadArgument;
 	fake.call_count[(call - 1) % 16] = request->count;
 	result->count = request->count + fake.result_count_skew;
-	for (i = 0; i < request->count; i++) {
-		result->entry[i].status = fake.code[fake.entries++ % fake.codes];
-		result->entry[i].iova = request->entry[i].address + 1;
-	}
+	for (i = 0; i < request->count; i++)
+		dma_entry(&request->entry[i], &result->entry[i]);
 	return kIOReturnSuccess;
 }
 

@@ -36,6 +36,8 @@ struct fake_iokit {
 	uint32_t call_count[16];		/* entries of each call */
 	unsigned int fail_call;			/* this call fails with status[]; 0: all do */
 	int result_count_skew;			/* a dext that answers for more than was asked */
+	/* Instead of code, if it is there: an entry's status, and the iova of a map. */
+	uint32_t (*dma_answer)(const struct quiver_dext_dma_entry *entry, uint64_t *iova);
 
 	uint64_t granted, dropped;
 	kern_return_t map_status;
