@@ -109,6 +109,42 @@ static void failures_of_a_map_unwind(void **unused)
 	fake_delete(dext);
 }
 
+static uint32_t status_of(struct quiver_dext *dext, struct quiver_dext_dma_entry entry)
+{
+	struct quiver_dext_dma_request request = { .count = 1 };
+	struct quiver_dext_dma_result result;
+
+	request.entry[0] = entry;
+	assert_int_equal(quiver_dext_dma(dext, &client_a, &request, sizeof(request), &result,
+					 sizeof(result)), 0);
+	return result.entry[0].status;
+}
+
+/* A direction, and whether it stays; and of an unmap nothing. */
+static void every_other_flag_is_malformed(void **unused)
+{
+	struct quiver_dext *dext = fake_new_claimed();
+	struct quiver_dext_dma_entry map, unmap;
+	uint64_t iova;
+
+	assert_int_equal(fake_map_staying(dext, 1, &iova), QUIVER_DEXT_S_OK);
+	map = (struct quiver_dext_dma_entry){
+		.op = QUIVER_DEXT_DMA_MAP, .address = GRANULE, .length = GRANULE };
+	unmap = (struct quiver_dext_dma_entry){
+		.op = QUIVER_DEXT_DMA_UNMAP, .iova = iova, .length = GRANULE };
+	for (uint32_t flags = 0; flags < 64; flags++) {
+		map.flags = unmap.flags = flags;
+		assert_int_equal(status_of(dext, map), flags & 3 && flags < 8 ?
+				 QUIVER_DEXT_S_OK : QUIVER_DEXT_S_INVAL);
+		if (flags)
+			assert_int_equal(status_of(dext, unmap), QUIVER_DEXT_S_INVAL);
+	}
+	assert_int_equal(fake.mapped, 1 + 6);
+	unmap.flags = 0;
+	assert_int_equal(status_of(dext, unmap), QUIVER_DEXT_S_OK);
+	fake_delete(dext);
+}
+
 /* In whichever read of the start: without its survey it would have no vectors, and be reset wrongly. */
 static void a_read_that_fails_at_the_start_loses_nothing(void **unused)
 {
@@ -471,6 +507,7 @@ int main(void)
 		TEST(a_device_found_running_is_stopped_first),
 		TEST(odd_grants_are_given_back),
 		TEST(failures_of_a_map_unwind),
+		TEST(every_other_flag_is_malformed),
 		TEST(a_read_that_fails_at_the_start_loses_nothing),
 		TEST(a_device_that_falls_silent_at_the_start_is_none),
 		TEST(config_space_is_hostile),

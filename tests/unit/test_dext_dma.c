@@ -115,8 +115,12 @@ static void malformed_entries_do_nothing(void **unused)
 		{ .op = 0, .flags = DIRECTIONS, .address = at, .length = GRANULE },
 		{ .op = 3, .flags = DIRECTIONS, .address = at, .length = GRANULE },
 		{ .op = QUIVER_DEXT_DMA_MAP, .flags = 0, .address = at, .length = GRANULE },
-		{ .op = QUIVER_DEXT_DMA_MAP, .flags = 4, .address = at, .length = GRANULE },
-		{ .op = QUIVER_DEXT_DMA_MAP, .flags = 7, .address = at, .length = GRANULE },
+		{ .op = QUIVER_DEXT_DMA_MAP, .flags = QUIVER_DEXT_DMA_STAYS, .address = at,
+		  .length = GRANULE },
+		{ .op = QUIVER_DEXT_DMA_MAP, .flags = 8, .address = at, .length = GRANULE },
+		{ .op = QUIVER_DEXT_DMA_MAP, .flags = 15, .address = at, .length = GRANULE },
+		{ .op = QUIVER_DEXT_DMA_MAP, .flags = DIRECTIONS | 1u << 31, .address = at,
+		  .length = GRANULE },
 		{ .op = QUIVER_DEXT_DMA_MAP, .flags = 1, .address = at + 1, .length = GRANULE },
 		{ .op = QUIVER_DEXT_DMA_MAP, .flags = 1, .address = at + 4096, .length = GRANULE },
 		{ .op = QUIVER_DEXT_DMA_MAP, .flags = 1, .address = at, .length = 0 },
@@ -128,6 +132,8 @@ static void malformed_entries_do_nothing(void **unused)
 		{ .op = QUIVER_DEXT_DMA_MAP, .flags = 1, .address = -(uint64_t)GRANULE,
 		  .length = 2 * GRANULE },
 		{ .op = QUIVER_DEXT_DMA_UNMAP, .flags = 1, .length = GRANULE, .iova = GRANULE },
+		{ .op = QUIVER_DEXT_DMA_UNMAP, .flags = QUIVER_DEXT_DMA_STAYS, .length = GRANULE,
+		  .iova = GRANULE },
 		{ .op = QUIVER_DEXT_DMA_UNMAP, .address = at, .length = GRANULE, .iova = GRANULE },
 		{ .op = QUIVER_DEXT_DMA_UNMAP, .length = 0, .iova = GRANULE },
 		{ .op = QUIVER_DEXT_DMA_UNMAP, .length = GRANULE, .iova = GRANULE + 1 },
@@ -326,6 +332,42 @@ static void a_failed_release_is_told_and_is_one(void **unused)
 	IOServiceClose(client);
 }
 
+static struct quiver_dext_dma_entry staying(struct quiver_dext_dma_entry entry)
+{
+	entry.flags |= QUIVER_DEXT_DMA_STAYS;
+	return entry;
+}
+
+static void what_stays_is_in_dart_until_its_client_ends(void **unused)
+{
+	io_connect_t client = client_open_claimed();
+	char *memory = memory_new(8 * GRANULE);
+	uint64_t dropped, first, iova;
+
+	assert_int_equal(run_one(client, staying(map_of(memory, 4 * GRANULE))), QUIVER_DEXT_S_OK);
+	first = result.entry[0].iova;
+	assert_int_equal(run_one(client, map_of(memory, GRANULE)), QUIVER_DEXT_S_OK);
+	assert_int_equal(run_one(client, staying(map_of(memory + 4 * GRANULE, 2 * GRANULE))),
+			 QUIVER_DEXT_S_OK);
+	iova = result.entry[0].iova;
+	client_master(client, true);
+	assert_int_equal(client_reset(client, &dropped), kIOReturnSuccess);
+	assert_int_equal(dropped, 1);
+	assert_int_equal(mac_device("mappings"), 2);
+	assert_int_equal(mac_device("bytes"), 6 * GRANULE);
+	/* By its name, but with no word of its staying. */
+	assert_int_equal(run_one(client, staying(unmap_of(iova, 2 * GRANULE))),
+			 QUIVER_DEXT_S_INVAL);
+	assert_int_equal(run_one(client, unmap_of(iova, 2 * GRANULE)), QUIVER_DEXT_S_OK);
+	assert_int_equal(mac_device("mappings"), 1);
+	IOServiceClose(client);
+	client = client_open_claimed();
+	assert_int_equal(mac_device("mappings"), 0);
+	assert_int_equal(run_one(client, unmap_of(first, 4 * GRANULE)), QUIVER_DEXT_S_NOENT);
+	memory_free(memory, 8 * GRANULE);
+	IOServiceClose(client);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, mac_teardown)
 
 int main(void)
@@ -341,6 +383,7 @@ int main(void)
 		TEST(more_than_the_mappings_is_refused_before_dart),
 		TEST(a_mapping_in_pieces_is_given_back),
 		TEST(a_failed_release_is_told_and_is_one),
+		TEST(what_stays_is_in_dart_until_its_client_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -245,11 +245,22 @@ static uint32_t fake_run(struct quiver_dext *dext, struct quiver_dext_dma_entry 
 	return result.entry[0].status;
 }
 
-uint32_t fake_map(struct quiver_dext *dext, uint64_t granules, uint64_t *iova)
+static uint32_t map_with(struct quiver_dext *dext, uint32_t flags, uint64_t granules,
+			 uint64_t *iova)
 {
 	return fake_run(dext, (struct quiver_dext_dma_entry){
-		.op = QUIVER_DEXT_DMA_MAP, .flags = QUIVER_DEXT_DMA_READ, .address = GRANULE,
+		.op = QUIVER_DEXT_DMA_MAP, .flags = flags, .address = GRANULE,
 		.length = granules * GRANULE }, iova);
+}
+
+uint32_t fake_map(struct quiver_dext *dext, uint64_t granules, uint64_t *iova)
+{
+	return map_with(dext, QUIVER_DEXT_DMA_READ, granules, iova);
+}
+
+uint32_t fake_map_staying(struct quiver_dext *dext, uint64_t granules, uint64_t *iova)
+{
+	return map_with(dext, QUIVER_DEXT_DMA_READ | QUIVER_DEXT_DMA_STAYS, granules, iova);
 }
 
 uint32_t fake_unmap(struct quiver_dext *dext, uint64_t granules, uint64_t iova)

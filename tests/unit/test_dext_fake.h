@@ -65,6 +65,7 @@ void fake_expect(const struct quiver_dext *dext, enum quiver_dext_state state,
 		 enum quiver_dext_cause cause, uint32_t mappings);
 /* One entry of client_a's; its status. iova may be NULL. */
 uint32_t fake_map(struct quiver_dext *dext, uint64_t granules, uint64_t *iova);
+uint32_t fake_map_staying(struct quiver_dext *dext, uint64_t granules, uint64_t *iova);
 uint32_t fake_unmap(struct quiver_dext *dext, uint64_t granules, uint64_t iova);
 void fake_make_live(struct quiver_dext *dext);
 

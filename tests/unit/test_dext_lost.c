@@ -416,8 +416,8 @@ static void act(struct quiver_dext *dext, const void *client, unsigned int seed)
 	uint64_t value;
 
 	request.entry[0] = (struct quiver_dext_dma_entry){
-		.op = QUIVER_DEXT_DMA_MAP, .flags = QUIVER_DEXT_DMA_READ, .address = GRANULE,
-		.length = GRANULE,
+		.op = QUIVER_DEXT_DMA_MAP, .address = GRANULE, .length = GRANULE,
+		.flags = QUIVER_DEXT_DMA_READ | (seed / 16 & 1 ? QUIVER_DEXT_DMA_STAYS : 0),
 	};
 	switch (seed % 10) {
 	case 0:

@@ -473,6 +473,186 @@ static void other_flags_are_refused_and_do_nothing(void **unused)
 	fake_delete(dext);
 }
 
+/* --- QUIVER_DEXT_DMA_STAYS -------------------------------------------------------------------- */
+
+/* Live, with mappings of one granule and of three, and one of five between them that stays. */
+static struct quiver_dext *new_with_one_that_stays(uint64_t *iova)
+{
+	struct quiver_dext *dext = fake_new_claimed();
+
+	assert_int_equal(fake_map(dext, 1, NULL), 0);
+	assert_int_equal(fake_map_staying(dext, 5, iova), 0);
+	assert_int_equal(fake_map(dext, 3, NULL), 0);
+	fake_make_live(dext);
+	memset(fake.log, 0, sizeof(fake.log));
+	return dext;
+}
+
+static void what_stays_survives_resets_and_is_not_counted(void **unused)
+{
+	uint64_t dropped, iova;
+	struct quiver_dext *dext = new_with_one_that_stays(&iova);
+
+	fake.strict = true;
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
+	assert_int_equal(dropped, 2);
+	fake_expect_log("mfcci");
+	fake_expect(dext, QUIVER_DEXT_CLAIMED, QUIVER_DEXT_CAUSE_NONE, 1);
+	expect_books(dext, 1, 5);
+	for (unsigned int round = 0; round < 3; round++) {
+		fake_make_live(dext);
+		assert_int_equal(fake_map(dext, 2, NULL), 0);
+		assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
+		assert_int_equal(dropped, 1);
+		expect_books(dext, 1, 5);
+	}
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
+	assert_int_equal(dropped, 0);
+	/* It has a name like any other, and goes by it. */
+	assert_int_equal(fake_unmap(dext, 4, iova), QUIVER_DEXT_S_NOENT);
+	assert_int_equal(fake_unmap(dext, 5, iova), QUIVER_DEXT_S_OK);
+	assert_int_equal(fake_unmap(dext, 5, iova), QUIVER_DEXT_S_NOENT);
+	expect_books(dext, 0, 0);
+	fake_delete(dext);
+}
+
+/* What a reset with QUIVER_DEXT_RESET_KEEP keeps does not stay for that. */
+static void keeping_makes_nothing_stay_that_did_not(void **unused)
+{
+	uint64_t dropped, iova;
+	struct quiver_dext *dext = new_with_one_that_stays(&iova);
+
+	assert_int_equal(reset_keeping(dext, &dropped), 0);
+	assert_int_equal(dropped, 0);
+	fake_expect_log("mfi");
+	expect_books(dext, 3, 9);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
+	assert_int_equal(dropped, 2);
+	expect_books(dext, 1, 5);
+	assert_int_equal(reset_keeping(dext, &dropped), 0);
+	assert_int_equal(dropped, 0);
+	expect_books(dext, 1, 5);
+	fake_delete(dext);
+}
+
+/* Whether it stays is the mapping's own: one that comes after it, where it was, does not. */
+static void what_comes_where_something_stayed_does_not_stay(void **unused)
+{
+	uint64_t dropped, iova, again;
+	struct quiver_dext *dext = new_with_one_that_stays(&iova);
+
+	assert_int_equal(fake_unmap(dext, 5, iova), QUIVER_DEXT_S_OK);
+	fake.next_iova = iova;
+	assert_int_equal(fake_map(dext, 5, &again), QUIVER_DEXT_S_OK);
+	assert_int_equal(again, iova);
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
+	assert_int_equal(dropped, 3);
+	expect_books(dext, 0, 0);
+	fake_delete(dext);
+}
+
+static void what_stays_goes_with_the_claim(void **unused)
+{
+	uint64_t dropped, iova;
+	struct quiver_dext *dext = new_with_one_that_stays(&iova);
+
+	fake.strict = true;
+	fake_release(dext, &client_a);
+	fake_expect_log("mfccci");
+	fake_expect(dext, QUIVER_DEXT_UNCLAIMED, QUIVER_DEXT_CAUSE_NONE, 0);
+	assert_int_equal(quiver_dext_claim(dext, &client_b), 0);
+	fake_expect(dext, QUIVER_DEXT_CLAIMED, QUIVER_DEXT_CAUSE_NONE, 0);
+	fake_delete(dext);
+
+	/* After a reset as well, which it had survived. */
+	fake_set_up(NULL);
+	dext = new_with_one_that_stays(&iova);
+	fake.strict = true;
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), 0);
+	fake_make_live(dext);
+	fake_release(dext, &client_a);
+	fake_expect(dext, QUIVER_DEXT_UNCLAIMED, QUIVER_DEXT_CAUSE_NONE, 0);
+	fake_delete(dext);
+}
+
+static void what_stays_goes_with_sleep_and_with_the_end(void **unused)
+{
+	uint64_t iova;
+	struct quiver_dext *dext = new_with_one_that_stays(&iova);
+
+	fake.strict = true;
+	quiver_dext_sleep(dext);
+	fake_expect_log("mfccci");
+	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_SLEEP, 0);
+	fake_delete(dext);
+
+	fake_set_up(NULL);
+	dext = new_with_one_that_stays(&iova);
+	fake.strict = true;
+	quiver_dext_end(dext);
+	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_UNPLUGGED, 0);
+	fake_delete(dext);
+
+	/* And where the way out had to leave it. */
+	fake_set_up(NULL);
+	dext = new_with_one_that_stays(&iova);
+	fake.keeps_mastering = true;
+	quiver_dext_end(dext);
+	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_UNPLUGGED, 0);
+	fake_delete(dext);
+}
+
+/* Nobody goes on with a device that is gone, so nothing stays for them. */
+static void what_stays_goes_with_a_reset_that_fails(void **unused)
+{
+	uint64_t dropped, iova;
+	struct quiver_dext *dext;
+
+	for (uint64_t flags = 0; flags <= QUIVER_DEXT_RESET_KEEP; flags++) {
+		fake_set_up(NULL);
+		dext = new_with_one_that_stays(&iova);
+		fake.dies_of_reset = true;
+		assert_int_equal(quiver_dext_reset(dext, &client_a, flags, &dropped), -ETIMEDOUT);
+		assert_int_equal(dropped, 3);
+		fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_SILENT, 0);
+		fake_delete(dext);
+
+		fake_set_up(NULL);
+		dext = new_with_one_that_stays(&iova);
+		fake.reset_result[0] = fake.reset_result[1] = -EIO;
+		assert_int_equal(quiver_dext_reset(dext, &client_a, flags, &dropped), -ETIMEDOUT);
+		assert_int_equal(dropped, 3);
+		fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_RESET, 0);
+		fake_delete(dext);
+
+		fake_set_up(NULL);
+		dext = new_with_one_that_stays(&iova);
+		fake.silent = fake.unplugged = true;
+		assert_int_equal(quiver_dext_reset(dext, &client_a, flags, &dropped), -ETIMEDOUT);
+		assert_int_equal(dropped, 3);
+		fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_UNPLUGGED, 0);
+		fake_delete(dext);
+	}
+}
+
+/* A device that was not seen to stop keeps everything; who claims it next gets none of it. */
+static void what_stays_goes_when_a_claim_brings_the_device_back(void **unused)
+{
+	uint64_t dropped, iova;
+	struct quiver_dext *dext = new_with_one_that_stays(&iova);
+
+	fake.keeps_mastering = true;
+	assert_int_equal(quiver_dext_reset(dext, &client_a, 0, &dropped), -ETIMEDOUT);
+	assert_int_equal(dropped, 0);
+	fake_release(dext, &client_a);
+	fake_expect(dext, QUIVER_DEXT_GONE, QUIVER_DEXT_CAUSE_MASTERING, 3);
+	fake.keeps_mastering = false;
+	fake.strict = true;
+	assert_int_equal(quiver_dext_claim(dext, &client_b), 0);
+	fake_expect(dext, QUIVER_DEXT_CLAIMED, QUIVER_DEXT_CAUSE_NONE, 0);
+	fake_delete(dext);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, fake_set_up)
 
 int main(void)
@@ -503,6 +683,13 @@ int main(void)
 		TEST(what_is_kept_counts_against_the_limits),
 		TEST(a_failed_reset_keeps_only_what_must_be_kept),
 		TEST(other_flags_are_refused_and_do_nothing),
+		TEST(what_stays_survives_resets_and_is_not_counted),
+		TEST(keeping_makes_nothing_stay_that_did_not),
+		TEST(what_comes_where_something_stayed_does_not_stay),
+		TEST(what_stays_goes_with_the_claim),
+		TEST(what_stays_goes_with_sleep_and_with_the_end),
+		TEST(what_stays_goes_with_a_reset_that_fails),
+		TEST(what_stays_goes_when_a_claim_brings_the_device_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
