@@ -3,9 +3,11 @@
 #
 # Sourced after tests/vm/vm.sh by benchmarks that measure in a guest.
 
+# shellcheck disable=SC2034 # for who sources this
 JSON=
 ROUNDS=5
 
+# shellcheck disable=SC2034
 bench_parse() {
 	while (($#)); do
 		case $1 in

@@ -123,7 +123,7 @@ static int add(struct quiver *quiver)
 	return error;
 }
 
-static void take(struct quiver *quiver)
+static void take_in(struct quiver *quiver)
 {
 	struct quiver_aperture_memory *aperture = &quiver->aperture;
 	int error;
@@ -174,7 +174,7 @@ void quiver_aperture_start(struct quiver *quiver)
 	if (why)
 		refuse(quiver, why);
 	else
-		take(quiver);
+		take_in(quiver);
 }
 
 /*

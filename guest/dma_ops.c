@@ -242,7 +242,10 @@ static int sg_place_all(struct quiver_device *qdev, struct scatterlist *sgl, int
 	return left;
 }
 
-/* Announces and adds up to count entries that are not placed. Those after an error have no window. */
+/*
+ * Announces and adds up to count entries, but for those that are placed. Those
+ * after an error have no window.
+ */
 static struct scatterlist *sg_add(struct quiver_device *qdev, struct scatterlist *sgl, int count,
 				  struct attempt *attempt, int *error)
 {

@@ -58,7 +58,7 @@ struct quiver_aperture_memory {
 struct quiver_aperture_counts {
 	u64 segments, bytes;		/* mapped by arithmetic */
 	u64 removed;			/* segments, unmapped */
-	u64 pages, missed_pages;	/* of coherent memory: from there, and where that had none */
+	u64 pages, missed_pages;	/* of coherent memory: from there, or from elsewhere */
 };
 
 struct quiver {

@@ -21,7 +21,7 @@ static struct zoneref *list_of(int node)
 	return NODE_DATA(node)->node_zonelists[ZONELIST_FALLBACK]._zonerefs;
 }
 
-/* Where the zones of the node that is kept begin in a list, and how many there are; all at its end. */
+/* Where the zones of the kept node begin in a list, and how many they are; all at its end. */
 static int find_tail(struct zoneref *list, int kept, unsigned int *at, unsigned int *count)
 {
 	unsigned int i;
@@ -47,6 +47,7 @@ static void cut(struct zoneref *entry, unsigned int count)
 	for (; count; count--, entry++) {
 		/* An entry is skipped by its index: with this one it never is. */
 		WRITE_ONCE(entry->zone_idx, 0);
+		/* Whoever sees the end has seen the index before, or does not look at it. */
 		smp_wmb();
 		WRITE_ONCE(entry->zone, NULL);
 	}
@@ -57,6 +58,7 @@ static void mend(struct zoneref *entry, const struct zoneref *tail, unsigned int
 {
 	while (count--) {
 		WRITE_ONCE(entry[count].zone_idx, tail[count].zone_idx);
+		/* A zone is not seen before its index. */
 		smp_wmb();
 		WRITE_ONCE(entry[count].zone, tail[count].zone);
 	}

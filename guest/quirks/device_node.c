@@ -20,7 +20,7 @@ static bool is_wanted(struct quiver_quirk *quirk, const char *driver)
 
 static void start(struct quiver_quirk *quirk)
 {
-	quiver_quirk_set(quirk, QUIVER_QUIRK_IDLE, "no driver of a device with an aperture wants it");
+	quiver_quirk_set(quirk, QUIVER_QUIRK_IDLE, "no driver that uses it has an aperture");
 }
 
 static void bind(struct quiver_quirk *quirk, struct pci_dev *pdev, int node)
@@ -30,8 +30,8 @@ static void bind(struct quiver_quirk *quirk, struct pci_dev *pdev, int node)
 		return;
 	set_dev_node(&pdev->dev, node);
 	atomic64_inc(&quirk->cures_done);
-	quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, "%s is on node %d for %s", pci_name(pdev), node,
-			 pdev->dev.driver->name);
+	quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, "%s is on node %d for %s", pci_name(pdev),
+			 node, pdev->dev.driver->name);
 }
 
 /* As the PCI core does it. */

@@ -53,7 +53,7 @@ struct quiver_quirk {
 	void (*check)(struct quiver_quirk *quirk, struct module *module);
 	/* A device was attached while the module is up; its driver has not seen it yet. */
 	void (*attached)(struct quiver_quirk *quirk, struct pci_dev *pdev, bool link_tb5);
-	/* A driver is about to see a device, and is known to it; node is the aperture's, if it sees that. */
+	/* A driver is about to see a device; node is the aperture's, if the device sees that. */
 	void (*bind)(struct quiver_quirk *quirk, struct pci_dev *pdev, int node);
 	/* It has done with the device, whatever bind did. */
 	void (*unbind)(struct quiver_quirk *quirk, struct pci_dev *pdev);

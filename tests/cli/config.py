@@ -154,6 +154,7 @@ def files_are_looked_for_from_the_config_file_on(world):
 def mistakes_of_the_command_line_are_told_as_its_own(world):
     for args in (["--memory", "x"], ["--net", "tap"], ["--ssh-port", "0"], ["--forward", "a:1"], ["--display", "big"],
                  ["--grace", "x"], ["--trap=maybe"], ["--tso=perhaps"], ["--image", ".x"], ["--cpus", "1x"],
+                 ["--aperture", "100M"], ["--aperture", "0"], ["--aperture", "1G1"], ["--aperture", "2048G"],
                  ["--firmware", "f", "--kernel", "k"], ["--net", "none", "--ssh-port", "22"],
                  ["--net", "none", "--forward", "1:2"], ["--initrd", "i", "--image", "x"],
                  ["--forward", "20001:1", "--forward", "20001:2"], ["--ssh-port", "20001", "--forward", "20001:2"]):
@@ -197,7 +198,7 @@ def the_config_page_has_every_name_and_no_other(world):
 
 
 VALUES = {"device": "0x1", "image": "x", "kernel": "x", "initrd": "x", "append": "x", "firmware": "x", "disk": "x",
-          "share": "x", "memory": "1G", "cpus": "1", "tso": "on", "net": "none", "ssh-port": "none",
+          "share": "x", "memory": "1G", "aperture": "1G", "cpus": "1", "tso": "on", "net": "none", "ssh-port": "none",
           "forward": "1:2", "display": "none", "serial": "x", "console": "on", "grace": "1",
           "trap": "on", "qemu": "x", "qemu-arg": "x"}
 

@@ -182,6 +182,20 @@ def words_of(line, device):
 
 
 @test
+def an_aperture_has_a_node_of_its_own(world):
+    path = world.simmac("endpoint")
+    for none in ((), ("--aperture", "none")):
+        line = dry_run(world, *none, path=path)
+        equal(words_of(line, "quiver-dma"), ["quiver-dma,id=dma0,bus=port0"], none)
+        expect("-numa" not in line and "-object" not in line, line)
+    line = dry_run(world, "--aperture", "1G", "--memory", "3G", "--cpus", "4", path=path)
+    equal(words_of(line, "quiver-dma"), ["quiver-dma,id=dma0,bus=port0,aperture=1024M"], "its length")
+    equal(words_of(line, "memory-backend-ram"),
+          ["memory-backend-ram,id=node0,size=3040M", "memory-backend-ram,id=node1,size=32M"], "memory")
+    equal(words_of(line, "node"), ["node,nodeid=0,memdev=node0,cpus=0-3", "node,nodeid=1,memdev=node1"], "nodes")
+
+
+@test
 def tso_is_the_vms_and_off_unless_asked_for(world):
     path = world.simmac("endpoint")
     equal(words_of(dry_run(world, path=path), "quiver-dma"), ["quiver-dma,id=dma0,bus=port0"],

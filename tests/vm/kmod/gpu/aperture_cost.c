@@ -54,7 +54,7 @@ static void measure(struct device *gpu, struct device *direct, struct page *page
 	}
 }
 
-/* quiver-dma itself, which has no DMA that would mind, snoops the caches as those do that it serves. */
+/* quiver-dma itself: it has no DMA that would mind, and snoops the caches as the others do. */
 static struct pci_dev *get_direct(void)
 {
 	struct pci_dev *pdev = pci_get_device(QUIVER_PCI_VENDOR, QUIVER_PCI_DEVICE, NULL);

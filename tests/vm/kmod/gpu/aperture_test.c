@@ -128,7 +128,8 @@ static int test_pieces(struct pci_dev *pdev)
 
 	if (!pages)
 		return -ENOMEM;
-	for (offset = 0, size = 1; offset + size < SZ_4M && !error; offset += size + 7, size += 4093) {
+	for (offset = 0, size = 1; offset + size < SZ_4M && !error;
+	     offset += size + 7, size += 4093) {
 		struct page *page = pages + offset / PAGE_SIZE;
 		dma_addr_t bus;
 
@@ -234,7 +235,7 @@ static void take_all(struct list_head *list)
 		take(list, 0, order);
 }
 
-/* Blocks of 2 MiB that can be had; with reclaim, so that what processors keep for themselves counts. */
+/* Blocks of 2 MiB that can be had; with reclaim, for processors keep some for themselves. */
 static unsigned int count_large(void)
 {
 	LIST_HEAD(list);
@@ -341,7 +342,8 @@ static int test_cycles(struct pci_dev *pdev)
 	before = count_large();
 	error = run_cycles(pdev);
 	after = count_large();
-	pr_notice("QUIVER: wear=2M cycles=%u all=%u before=%u after=%u\n", cycles, all, before, after);
+	pr_notice("QUIVER: wear=2M cycles=%u all=%u before=%u after=%u\n", cycles, all, before,
+		  after);
 	if (!error && (after * 100 < before * 95 || before * 100 < all * 80))
 		error = -ENOSPC;
 	return error;
