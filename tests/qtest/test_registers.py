@@ -111,12 +111,12 @@ def other_widths_and_alignments_are_errors(b):
 def holes_and_reserved_fields_are_errors(b):
     driver = Driver(b)
     driver.start()
-    for offset in (0x28, 0x3C, 0x40, 0xFFC, 0x1014, 0x103C, 0x2010, 0x203C, 0x3000, 0x3FFC):
+    for offset in (0x2C, 0x3C, 0x40, 0xFFC, 0x1014, 0x103C, 0x2034, 0x203C, 0x3000, 0x3FFC):
         before = driver.errors()
         assert b.dma.load(0, offset) == 0, hex(offset)
         b.dma.store(0, offset, 0xFFFFFFFF)
         assert driver.errors() == before + 2, hex(offset)
-    for offset in (MAGIC, QUEUES, DEVICE_FEATURES, 0x2000, 0x2004, 0x200C):
+    for offset in (MAGIC, QUEUES, DEVICE_FEATURES, 0x28, 0x2000, 0x2004, 0x200C, 0x2010, 0x2030):
         before, value = driver.errors(), b.dma.load(0, offset)
         b.dma.store(0, offset, ~value & 0xFFFFFFFF)
         assert b.dma.load(0, offset) == value, hex(offset)

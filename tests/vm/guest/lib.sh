@@ -208,7 +208,10 @@ counters() {
 	local stats
 
 	for stats in "$QUIVER_DEBUGFS"/*/stats; do
-		put "counters=$(basename "${stats%/stats}") $(awk '{ printf "%s=%s ", $1, $2 }' "$stats")"
+		# The kernel's log takes lines of 1 KiB.
+		put "counters=$(basename "${stats%/stats}") $(awk '!/^aperture_/ { printf "%s=%s ", $1, $2 }' "$stats")"
+		grep -q '^aperture_bytes 0$' "$stats" ||
+			put "aperture=$(basename "${stats%/stats}") $(awk '/^aperture_/ { printf "%s=%s ", $1, $2 }' "$stats")"
 	done
 	for stats in "$QUIVER_DEBUGFS"/*/budget; do
 		[ ! -e "$stats" ] || put "budget=host $(awk '{ printf "%s=%s ", $1, $2 }' "$stats")"
