@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "quiver/dext_abi.h"
 #include "registry.h"
 
 struct mac {
@@ -17,7 +18,7 @@ struct mac {
 	std::string sip = "enabled";		/* disabled, custom */
 	/* What systemextensionsctl says of the extension; none: it is not there. */
 	std::string extension = "activated enabled";
-	std::string extension_version = "0.1.0/3.0";
+	std::string extension_version = "0.1.0/" + std::to_string(QUIVER_DEXT_ABI_VERSION) + ".0";
 	std::string leftover;			/* the version of one that goes at the next start, */
 	std::string upgrading;			/* and of one that runs until then */
 	std::string app = "/Applications/Quiver.app";	/* where it is; "": nowhere */
