@@ -9,8 +9,8 @@
 #include "../aperture.h"
 #include "quirk.h"
 
-/* Those whose use of the node was read in their source. */
-static const char *const drivers[] = { "amdgpu", "nouveau", "radeon", "xe" };
+/* Those of which it is known [G8]. */
+static const char *const drivers[] = { "amdgpu", "nouveau", "radeon" };
 
 static bool is_wanted(struct quiver_quirk *quirk, const char *driver)
 {

@@ -2,7 +2,7 @@
 """The aperture: one memory, seen by guest and device alike for as long as the device is there."""
 
 from driver import (
-    DEVICE_FEATURES, DRIVER_OK, GRANULE, OK, RECORD, STATUS, STRIDE, Driver, Endpoint)
+    DEVICE_FEATURES, DRIVER_OK, FAULT, GRANULE, OK, RECORD, STATUS, STRIDE, Driver, Endpoint)
 from machine import COMMAND, MASTER, qemu_fails, wait_for
 from test_registers import bench
 from test_unplug import plug, system_reset, unplug, wait_until_back, wait_until_gone
@@ -59,6 +59,10 @@ def it_is_a_BAR_of_its_length(b):
 @bench(dma=f",aperture={3 * LENGTH}", hosts=["host=1912:0028,aperture=on"])
 def beyond_its_length_a_BAR_is_nothing(b):
     driver = Driver(b).ready()
+    end = b.dma.bar[4] + 3 * LENGTH
+    assert driver.map(end - GRANULE)[0] == OK
+    assert driver.map(end)[0] == FAULT
+    assert driver.map(end - GRANULE, 2 * GRANULE)[0] == FAULT
     assert b.dma.size(4) == 4 * LENGTH and b.dma.load(0, BLOCKS) == 3
 
 
