@@ -101,6 +101,14 @@ vm_traces() {
 	done
 }
 
+# vm_load NAME: a recorded load, unpacked
+vm_load() {
+	local packed=$QUIVER_TOP/tests/traces/$1.load.gz load=$VM_BUILD/$1.load
+
+	newer "$load" "$packed" || gzip -dc "$packed" >"$load"
+	echo "$load"
+}
+
 # The GPU drivers that a scenario loads, and how they are to be loaded: VM_DRIVERS, for scripts/initrd. Where
 # NVIDIA's cannot be had, that ends the run as a skip.
 vm_drivers() {
@@ -114,10 +122,11 @@ vm_drivers() {
 			"lib/firmware/nvidia/$(<"$folder/version")/gsp_ga10x.bin=$folder/firmware/gsp_ga10x.bin")
 		;;
 	amdgpu) VM_DRIVERS=(kernel:amdgpu) ;;
-	quirks)
+	quirks | aperture-load)
 		for file in "$VM_MODULES"/standin/*; do
 			VM_DRIVERS+=("quiver/standin/${file##*/}=$file")
 		done
+		[[ $VM_SCENARIO = quirks ]] || VM_DRIVERS+=("quiver/load/vkstream=$(vm_load vkstream)")
 		;;
 	*) return 0 ;;
 	esac
@@ -184,6 +193,8 @@ vm_reserve() {
 	case $VM_SCENARIO in
 	replay) set -- 4G 3G ;;
 	sequence) set -- 1G 256M ;;
+	# All of it lives outside of the aperture once.
+	aperture-load) VM_MEMORY=2G && return ;;
 	*) return 0 ;;
 	esac
 	VM_MEMORY=$1
