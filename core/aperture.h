@@ -37,6 +37,17 @@ static inline bool quiver_aperture_view_valid(const struct quiver_aperture_view 
 	return true;
 }
 
+/* Whether guest and bus address agree modulo align, a power of two, all over it. */
+static inline bool quiver_aperture_agrees(const struct quiver_aperture_view *view, uint64_t align)
+{
+	unsigned int i;
+
+	for (i = 0; i < view->pieces; i++)
+		if (((view->gpa.start + i * view->piece) ^ view->iova[i]) & (align - 1))
+			return false;
+	return view->pieces;
+}
+
 /* Where the device sees [gpa, gpa + length). False: not at all, or not in one piece. */
 static inline bool quiver_aperture_to_iova(const struct quiver_aperture_view *view, uint64_t gpa,
 					   uint64_t length, uint64_t *iova)

@@ -7,6 +7,8 @@
  */
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
@@ -255,6 +257,24 @@ struct page *quiver_aperture_alloc(struct quiver_device *qdev, gfp_t gfp, unsign
 	else
 		this_cpu_add(qdev->counts->missed_pages, 1ul << order);
 	return page;
+}
+
+static u64 free_bytes(int node)
+{
+	u64 pages = 0;
+	int zone;
+
+	for (zone = 0; zone < MAX_NR_ZONES; zone++)
+		pages += zone_page_state(&NODE_DATA(node)->node_zones[zone], NR_FREE_PAGES);
+	return pages << PAGE_SHIFT;
+}
+
+bool quiver_aperture_takes_large(u16 vendor, u64 bytes)
+{
+	int node = quiver_aperture_node();
+
+	return node != NUMA_NO_NODE && free_bytes(node) / 2 >= bytes &&
+	       quiver_displays_see_aperture(vendor, SZ_2M);
 }
 
 struct quiver_aperture_counts quiver_aperture_counts(const struct quiver_device *qdev)

@@ -144,6 +144,21 @@ bool quiver_devices_visit(bool (*visit)(struct pci_dev *pdev, bool link_tb5, voi
 	return done;
 }
 
+bool quiver_displays_see_aperture(u16 vendor, u64 align)
+{
+	struct quiver_device *qdev;
+	bool all = true;
+
+	rcu_read_lock();
+	hlist_for_each_entry_rcu(qdev, &attached, attached)
+		if (qdev->pdev->vendor == vendor &&
+		    qdev->pdev->class >> 16 == PCI_BASE_CLASS_DISPLAY &&
+		    !quiver_aperture_agrees(&qdev->view, align))
+			all = false;
+	rcu_read_unlock();
+	return all;
+}
+
 static void join_attached(struct quiver_device *qdev)
 {
 	spin_lock(&attached_lock);

@@ -196,6 +196,12 @@ void quiver_device_flush(struct quiver_device *qdev);
 bool quiver_device_relieve(struct quiver_device *qdev);
 
 /*
+ * Whether all attached display controllers of this vendor see the aperture, with guest and
+ * bus addresses that agree modulo align. Any context.
+ */
+bool quiver_displays_see_aperture(u16 vendor, u64 align);
+
+/*
  * aperture.c. start: never fails; without the aperture all goes on, and why is
  * logged. stop: every device is detached. May sleep.
  */

@@ -12,9 +12,12 @@
 
 #include <linux/ftrace.h>
 #include <linux/gfp.h>
+#include <linux/kprobes.h>
+#include <linux/pci_ids.h>
 
 #include "../aperture.h"
 #include "../compat.h"
+#include "nvidia.h"
 #include "quirk.h"
 
 #ifdef QUIVER_HAVE_DIVERT
@@ -49,12 +52,19 @@ static unsigned long steer_free_pages(gfp_t gfp, unsigned int order)
 {
 	struct page *page = steer(&quiver_nvidia_memory, gfp & ~__GFP_HIGHMEM, order);
 
-	return page ? (unsigned long)page_address(page) : __get_free_pages(gfp, order);
+	if (page)
+		return (unsigned long)page_address(page);
+	return order && quiver_nvidia_is_strict() ? 0 : __get_free_pages(gfp, order);
 }
 
+/* For managed memory UVM tries sizes, the largest first, and says so: it is not to be tried hard. */
 static struct page *steer_pages(gfp_t gfp, unsigned int order)
 {
-	return steer(&quiver_nvidia_uvm_memory, gfp, order) ?: alloc_pages(gfp, order);
+	struct page *page = steer(&quiver_nvidia_uvm_memory, gfp, order);
+
+	if (page || (order && gfp & __GFP_NORETRY))
+		return page;
+	return alloc_pages(gfp, order);
 }
 
 static notrace void on_call(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
@@ -66,14 +76,15 @@ static notrace void on_call(unsigned long ip, unsigned long parent_ip, struct ft
 		quiver_divert_to(fregs, hook->ours);
 }
 
+/* Permanent: no sysctl turns them off, for large pages must not come from anywhere else then. */
+#define FLAGS	(QUIVER_DIVERT_FLAGS | FTRACE_OPS_FL_PERMANENT)
+
 static struct hook free_pages_hook = {
-	.ops = { .func = on_call, .flags = QUIVER_DIVERT_FLAGS },
 	.function = GET_FREE_PAGES,
 	.ours = (unsigned long)steer_free_pages,
 };
 
 static struct hook pages_hook = {
-	.ops = { .func = on_call, .flags = QUIVER_DIVERT_FLAGS },
 	.function = ALLOC_PAGES,
 	.ours = (unsigned long)steer_pages,
 };
@@ -84,6 +95,8 @@ static int attach(struct hook *hook, struct module *module)
 	int error, length = strscpy(name, hook->function, sizeof(name));
 
 	hook->module = module;
+	/* Anew each time: what ftrace_free_filter() has freed, the ops still point to. */
+	hook->ops = (struct ftrace_ops){ .func = on_call, .flags = FLAGS };
 	error = ftrace_set_filter(&hook->ops, name, length, 1);
 	if (!error)
 		error = register_ftrace_function(&hook->ops);
@@ -128,9 +141,15 @@ static void hook_up(struct quiver_quirk *quirk, struct hook *hook, struct module
 			 hook->function, module->name, quiver_aperture_node());
 }
 
+/*
+ * From 590 on it keeps what was freed for the next who asks, by that one's node and not by
+ * ours. A default: what the user gives comes after it.
+ */
 static void rm_coming(struct quiver_quirk *quirk, struct module *module)
 {
 	hook_up(quirk, &free_pages_hook, module);
+	if (free_pages_hook.module)
+		quiver_module_param_set(module, "NVreg_EnableSystemMemoryPools", "0");
 }
 
 static void rm_going(struct quiver_quirk *quirk)
@@ -138,14 +157,70 @@ static void rm_going(struct quiver_quirk *quirk)
 	detach(&free_pages_hook);
 }
 
+/*
+ * uvm_cpu_chunk_alloc(size, flags, node, chunk *): managed memory is asked of a node from 545
+ * on, and so not of the function that is hooked; of none, it is.
+ */
+static int on_chunk(struct kprobe *probe, struct pt_regs *regs)
+{
+	pt_regs_write_reg(regs, 2, (u32)NUMA_NO_NODE);
+	return 0;
+}
+
+static struct kprobe chunk_probe;
+static bool chunks_are_steered;
+
+static int attach_chunks(struct module *module)
+{
+	struct quiver_nvidia_version version;
+	int error;
+
+	if (!quiver_nvidia_version(module->version, &version) ||
+	    quiver_nvidia_is_before(&version, 530, 0, 0) || version.major > 595)
+		return -EOPNOTSUPP;
+	if (quiver_nvidia_is_before(&version, 545, 0, 0))
+		return 0;
+	memset(&chunk_probe, 0, sizeof(chunk_probe));
+	chunk_probe.symbol_name = "nvidia_uvm:uvm_cpu_chunk_alloc";
+	chunk_probe.pre_handler = on_chunk;
+	error = register_kprobe(&chunk_probe);
+	if (error)
+		chunk_probe.pre_handler = NULL;
+	return error;
+}
+
 static void uvm_coming(struct quiver_quirk *quirk, struct module *module)
 {
+	int error;
+
 	hook_up(quirk, &pages_hook, module);
+	if (!pages_hook.module)
+		return;
+	error = attach_chunks(module);
+	chunks_are_steered = !error;
+	if (error)
+		quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE,
+				 "%s of %s: from node %d first; but for managed memory (%d)",
+				 pages_hook.function, module->name, quiver_aperture_node(), error);
 }
 
 static void uvm_going(struct quiver_quirk *quirk)
 {
+	chunks_are_steered = false;
+	if (chunk_probe.pre_handler)
+		unregister_kprobe(&chunk_probe);
+	chunk_probe.pre_handler = NULL;
 	detach(&pages_hook);
+}
+
+bool quiver_nvidia_rm_takes_large(u64 bytes)
+{
+	return free_pages_hook.module && quiver_aperture_takes_large(PCI_VENDOR_ID_NVIDIA, bytes);
+}
+
+bool quiver_nvidia_uvm_takes_large(void)
+{
+	return chunks_are_steered && quiver_aperture_takes_large(PCI_VENDOR_ID_NVIDIA, 0);
 }
 #else
 static void rm_coming(struct quiver_quirk *quirk, struct module *module)
@@ -160,6 +235,16 @@ static void rm_going(struct quiver_quirk *quirk)
 
 #define uvm_coming	rm_coming
 #define uvm_going	rm_going
+
+bool quiver_nvidia_rm_takes_large(u64 bytes)
+{
+	return false;
+}
+
+bool quiver_nvidia_uvm_takes_large(void)
+{
+	return false;
+}
 #endif
 
 struct quiver_quirk quiver_nvidia_memory = {

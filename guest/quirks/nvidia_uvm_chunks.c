@@ -4,11 +4,16 @@
  * table entries for them without a look at the bus address. A misaligned one
  * makes the GPU read and write other memory, and nothing tells [G7]. Chunks of
  * a page need no alignment that a bus address here does not have.
+ *
+ * In the aperture they are aligned. If what is larger than a page comes from there or
+ * not at all, which UVM answers by trying the next smaller size, its sizes are left alone.
  */
 #include <linux/mm.h>
+#include <linux/pci.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
+#include "nvidia.h"
 #include "quirk.h"
 
 #define PARAM		"uvm_cpu_chunk_allocation_sizes"
@@ -24,16 +29,22 @@ static bool page_is_small(struct quiver_quirk *quirk)
 	return false;
 }
 
+static int set_to_page(struct module *module)
+{
+	char value[16];
+
+	snprintf(value, sizeof(value), "%lu", PAGE_SIZE);
+	return quiver_module_param_set(module, PARAM, value);
+}
+
 /* A default: what the user gives comes after it. */
 static void coming(struct quiver_quirk *quirk, struct module *module)
 {
-	char value[16];
 	int error;
 
-	if (!page_is_small(quirk))
+	if (!page_is_small(quirk) || quiver_nvidia_uvm_takes_large())
 		return;
-	snprintf(value, sizeof(value), "%lu", PAGE_SIZE);
-	error = quiver_module_param_set(module, PARAM, value);
+	error = set_to_page(module);
 	if (error)
 		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
 				 NOT_SAFE "nvidia-uvm %s does not take " PARAM " (%d)",
@@ -63,7 +74,7 @@ static bool judge(struct quiver_quirk *quirk, struct module *module)
 		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED, NOT_SAFE PARAM " cannot be read");
 		return false;
 	}
-	if (sizes != PAGE_SIZE) {
+	if (sizes != PAGE_SIZE && !quiver_nvidia_uvm_takes_large()) {
 		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
 				 NOT_SAFE "nvidia-uvm has " PARAM "=0x%lx, not %lu", sizes,
 				 PAGE_SIZE);
@@ -81,7 +92,10 @@ static void live(struct quiver_quirk *quirk, struct module *module)
 	if (!judge(quirk, module))
 		return;
 	atomic64_inc(&quirk->cures_done);
-	quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, PARAM "=%lu", PAGE_SIZE);
+	if (quiver_nvidia_uvm_takes_large())
+		quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, "what is larger than a page is the aperture's");
+	else
+		quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, PARAM "=%lu", PAGE_SIZE);
 }
 
 /* Root may write the parameter at any time, and the module reads it anew for each chunk. */
@@ -89,6 +103,20 @@ static void check(struct quiver_quirk *quirk, struct module *module)
 {
 	if (quirk->state == QUIVER_QUIRK_ACTIVE)
 		judge(quirk, module);
+}
+
+/* One that does not see the aperture, or not aligned, after those that do. */
+static void attached(struct quiver_quirk *quirk, struct pci_dev *pdev, bool link_tb5)
+{
+	unsigned long sizes;
+
+	if (quirk->state != QUIVER_QUIRK_ACTIVE || quiver_nvidia_uvm_takes_large() ||
+	    read_sizes(quirk->up, &sizes) || sizes == PAGE_SIZE)
+		return;
+	set_to_page(quirk->up);
+	quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
+			 NOT_SAFE "%s came later and does not see the aperture aligned: load nvidia_uvm again",
+			 pci_name(pdev));
 }
 
 struct quiver_quirk quiver_nvidia_uvm_chunks = {
@@ -99,6 +127,7 @@ struct quiver_quirk quiver_nvidia_uvm_chunks = {
 	.coming = coming,
 	.live = live,
 	.check = check,
+	.attached = attached,
 };
 
 module_param_cb(nvidia_uvm_chunks, &quiver_quirk_switch_ops, &quiver_nvidia_uvm_chunks.wants, 0444);

@@ -5,40 +5,20 @@
  * they are not: 2 MiB are refused and CUDA does not start, or, where only the
  * first address is looked at, the GPU reads and writes other memory [G5 G6].
  * With a page size of 0 the resource manager takes one that fits.
+ *
+ * In the aperture they are aligned. As long as that has room, they are left alone, and
+ * what the call allocates for them comes from there or not at all.
  */
 #include <linux/kprobes.h>
 #include <linux/sizes.h>
 
+#include "nvidia.h"
 #include "quirk.h"
 
 /* struct UvmGpuAllocInfo, 530 to 595: gpuPhysOffset comes first [G5]. */
 #define ALLOC_INFO_PAGE_SIZE	8
 
-struct version {
-	unsigned int major, minor, patch;
-};
-
-/* As 575.51.02, or 580.142, and nothing after it. */
-static bool parse_version(const char *text, struct version *version)
-{
-	int two = 0, three = 0;
-
-	*version = (struct version){ };
-	if (!text || sscanf(text, "%u.%u%n.%u%n", &version->major, &version->minor, &two,
-			    &version->patch, &three) < 2)
-		return false;
-	return !text[two] || (three && !text[three]);
-}
-
-static bool is_before(const struct version *version, unsigned int major, unsigned int minor,
-		      unsigned int patch)
-{
-	if (version->major != major)
-		return version->major < major;
-	if (version->minor != minor)
-		return version->minor < minor;
-	return version->patch < patch;
-}
+#define FUNCTION	"nvidia:nvUvmInterfaceMemoryAllocSys"
 
 /* nvUvmInterfaceMemoryAllocSys(address space, length, GPU pointer *, UvmGpuAllocInfo *) */
 static int on_alloc(struct kprobe *probe, struct pt_regs *regs)
@@ -51,7 +31,7 @@ static int on_alloc(struct kprobe *probe, struct pt_regs *regs)
 	if (!info)
 		return 0;
 	page_size = (u64 *)(info + ALLOC_INFO_PAGE_SIZE);
-	if (*page_size > SZ_4K) {
+	if (*page_size > SZ_4K && !quiver_nvidia_is_strict()) {
 		*page_size = 0;
 		atomic64_inc(&quirk->cures_done);
 	}
@@ -60,38 +40,74 @@ static int on_alloc(struct kprobe *probe, struct pt_regs *regs)
 
 static struct kprobe probe;
 
-static void attach(struct quiver_quirk *quirk, struct module *module)
+/* Not strict, so that its pages are small, is a call for which this is not called, too. */
+static int on_enter(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	u64 length = regs_get_kernel_argument(regs, 1);
+
+	return quiver_nvidia_rm_takes_large(length) && quiver_nvidia_strict_begin() ? 0 : 1;
+}
+
+static int on_leave(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	quiver_nvidia_strict_end();
+	return 0;
+}
+
+static struct kretprobe around;
+
+/* What is registered last is called first. */
+static int attach_both(void)
 {
 	int error;
 
 	memset(&probe, 0, sizeof(probe));
-	probe.symbol_name = "nvidia:nvUvmInterfaceMemoryAllocSys";
+	probe.symbol_name = FUNCTION;
 	probe.pre_handler = on_alloc;
 	error = register_kprobe(&probe);
 	if (error) {
 		probe.pre_handler = NULL;
+		return error;
+	}
+	if (!quiver_nvidia_rm_takes_large(0))
+		return 0;
+	memset(&around, 0, sizeof(around));
+	around.kp.symbol_name = FUNCTION;
+	around.entry_handler = on_enter;
+	around.handler = on_leave;
+	if (register_kretprobe(&around))
+		around.handler = NULL;
+	return 0;
+}
+
+static void attach(struct quiver_quirk *quirk, struct module *module)
+{
+	int error = attach_both();
+
+	if (error) {
 		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
 				 "nvidia %s: no probe on nvUvmInterfaceMemoryAllocSys (%d)",
 				 module->version, error);
 		return;
 	}
-	quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, "nvidia %s: GPU pages of 4 KiB",
-			 module->version);
+	quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, "nvidia %s: GPU pages of 4 KiB%s",
+			 module->version,
+			 around.handler ? ", larger ones in the aperture" : "");
 }
 
 /* Only now: before, the module's symbols are not there, and after, UVM may have called [G11]. */
 static void coming(struct quiver_quirk *quirk, struct module *module)
 {
-	struct version version;
+	struct quiver_nvidia_version version;
 
-	if (!parse_version(module->version, &version))
+	if (!quiver_nvidia_version(module->version, &version))
 		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED, "nvidia's version is not known: %s",
 				 module->version ?: "it has none");
-	else if (is_before(&version, 530, 0, 0) || version.major > 595)
+	else if (quiver_nvidia_is_before(&version, 530, 0, 0) || version.major > 595)
 		quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
 				 "nvidia %s: its structures are known from 530 to 595 only",
 				 module->version);
-	else if (is_before(&version, 575, 51, 2) && quirk->wants == QUIVER_QUIRK_AUTO)
+	else if (quiver_nvidia_is_before(&version, 575, 51, 2) && quirk->wants == QUIVER_QUIRK_AUTO)
 		quiver_quirk_set(quirk, QUIVER_QUIRK_IDLE, "nvidia %s does not need it",
 				 module->version);
 	else
@@ -100,6 +116,9 @@ static void coming(struct quiver_quirk *quirk, struct module *module)
 
 static void detach(void)
 {
+	if (around.handler)
+		unregister_kretprobe(&around);
+	around.handler = NULL;
 	if (probe.pre_handler)
 		unregister_kprobe(&probe);
 	probe.pre_handler = NULL;

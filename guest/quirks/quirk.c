@@ -11,11 +11,12 @@
 #include "quirk.h"
 
 static struct quiver_quirk *const quirks[] = {
+	/* Before those that look at what they do. */
+	&quiver_nvidia_memory,
+	&quiver_nvidia_uvm_memory,
 	&quiver_nvidia_uvm_pagesize,
 	&quiver_nvidia_uvm_chunks,
 	&quiver_nvidia_tb5,
-	&quiver_nvidia_memory,
-	&quiver_nvidia_uvm_memory,
 	&quiver_device_node,
 	&quiver_tso,
 	&quiver_arm64_dc_zva,

@@ -122,7 +122,7 @@ vm_drivers() {
 			"lib/firmware/nvidia/$(<"$folder/version")/gsp_ga10x.bin=$folder/firmware/gsp_ga10x.bin")
 		;;
 	amdgpu) VM_DRIVERS=(kernel:amdgpu) ;;
-	quirks | aperture-load)
+	quirks | aperture-load | aperture-quirks)
 		for file in "$VM_MODULES"/standin/*; do
 			VM_DRIVERS+=("quiver/standin/${file##*/}=$file")
 		done

@@ -89,6 +89,49 @@ free:
 	return -ENOMEM;
 }
 
+/* --- a node in pieces --------------------------------------------------------------------- */
+
+static LIST_HEAD(held);
+
+static void free_held(bool half)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &held, lru) {
+		if (half && page_to_pfn(page) % 2)
+			continue;
+		list_del(&page->lru);
+		__free_page(page);
+	}
+}
+
+/* 1: of every two neighbours on the node one is taken. 0: they are given back. */
+static int checkered_set(const char *value, const struct kernel_param *kp)
+{
+	gfp_t gfp = __GFP_THISNODE | __GFP_NOWARN | __GFP_MEMALLOC;
+	struct page *page;
+	bool wanted;
+	int error = kstrtobool(value, &wanted);
+
+	if (error)
+		return error;
+	while (wanted && (page = alloc_pages_node(aperture_node, gfp, 0)))
+		list_add(&page->lru, &held);
+	free_held(wanted);
+	return 0;
+}
+
+static void checkered_free(void *argument)
+{
+	free_held(false);
+}
+
+static const struct kernel_param_ops checkered_ops = {
+	.set = checkered_set,
+	.free = checkered_free,
+};
+module_param_cb(checkered, &checkered_ops, NULL, 0200);
+
 /* --- maps --------------------------------------------------------------------------------- */
 
 /* The GPU writes the last page, and the CPU sees it. */

@@ -29,6 +29,10 @@ module_param_named(registry, NVreg_RegistryDwordsPerDevice, charp, 0444);
 static unsigned long long page_size_seen = U64_MAX;
 module_param(page_size_seen, ullong, 0444);
 
+/* In 590 and later */
+static uint NVreg_EnableSystemMemoryPools = 0x211;
+module_param(NVreg_EnableSystemMemoryPools, uint, 0444);
+
 static bool fail_init;
 module_param(fail_init, bool, 0);
 
@@ -38,7 +42,8 @@ module_param(first_aligned, bool, 0644);
 struct allocation {
 	struct list_head list;
 	u64 va, length, page_size;	/* of the GPU's pages */
-	struct gpu_block *blocks;	/* what large pages are taken from */
+	bool in_pieces;			/* each large page was allocated for itself */
+	struct gpu_block *blocks;	/* what they are taken from otherwise */
 	unsigned int block_count;
 	struct page **pages;		/* all of it, by PAGE_SIZE */
 	unsigned int count;
@@ -77,8 +82,40 @@ static void put_blocks(struct allocation *a)
 	kfree(a->blocks);
 }
 
+static void put_pieces(struct allocation *a)
+{
+	unsigned int i, order = get_order(a->page_size);
+
+	for (i = 0; i < a->count && a->pages[i]; i += 1u << order)
+		__free_pages(a->pages[i], order);
+	memset(a->pages, 0, a->count * sizeof(*a->pages));
+}
+
+/*
+ * One by one, as the real one does. -ENODATA: not all are of a node without processors, where
+ * all that is around them is mapped, too.
+ */
+static int take_pieces(struct allocation *a)
+{
+	unsigned int i, k, order = get_order(a->page_size);
+
+	for (i = 0; i < a->count; i += 1u << order) {
+		unsigned long address = __get_free_pages(GFP_KERNEL | __GFP_ZERO | __GFP_COMP,
+							 order);
+		struct page *page = address ? virt_to_page((void *)address) : NULL;
+
+		for (k = 0; page && k < 1u << order; k++)
+			a->pages[i + k] = page + k;
+		if (page && !node_state(page_to_nid(page), N_CPU))
+			continue;
+		put_pieces(a);
+		return page ? -ENODATA : -ENOMEM;
+	}
+	return 0;
+}
+
 /* With neighbours that the GPU can go astray to. */
-static int take_large_pages(struct allocation *a)
+static int take_from_blocks(struct allocation *a)
 {
 	unsigned int i, blocks = DIV_ROUND_UP(a->length, GPU_BLOCK_USABLE);
 	int error;
@@ -104,6 +141,14 @@ static int take_large_pages(struct allocation *a)
 	return 0;
 }
 
+static int take_large_pages(struct allocation *a)
+{
+	int error = take_pieces(a);
+
+	a->in_pieces = !error;
+	return error == -ENODATA ? take_from_blocks(a) : error;
+}
+
 static int take_small_pages(struct allocation *a)
 {
 	unsigned int i;
@@ -123,6 +168,10 @@ static void give_back_pages(struct allocation *a)
 {
 	unsigned int i;
 
+	if (a->in_pieces) {
+		put_pieces(a);
+		return;
+	}
 	if (a->blocks) {
 		put_blocks(a);
 		return;

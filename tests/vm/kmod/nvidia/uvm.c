@@ -18,6 +18,7 @@
 #include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include "gpu.h"
 #include "interface.h"
@@ -28,6 +29,10 @@
 
 static uint uvm_cpu_chunk_allocation_sizes = CHUNK_SIZES;
 module_param(uvm_cpu_chunk_allocation_sizes, uint, 0644);
+/* Of the last managed memory */
+static unsigned long long managed_chunk_seen;
+module_param(managed_chunk_seen, ullong, 0444);
+
 MODULE_PARM_DESC(uvm_cpu_chunk_allocation_sizes, "OR of 0x1000, which has to be there, 0x10000 and 0x200000");
 
 struct outcome {
@@ -123,13 +128,84 @@ static void run_small(struct outcome *outcome)
 struct managed {
 	struct gpu_block block;
 	u64 va, chunk;
+	struct page *piece[SZ_2M / SZ_4K];	/* each chunk, if they were allocated for themselves */
 	dma_addr_t bus[SZ_2M / SZ_4K];
 	unsigned int mapped;
 };
 
-static u64 largest_chunk(void)
+/* The largest, below a size */
+static u64 next_chunk(u64 below)
 {
-	return rounddown_pow_of_two((uvm_cpu_chunk_allocation_sizes & CHUNK_SIZES) ?: SZ_4K);
+	u64 sizes = uvm_cpu_chunk_allocation_sizes & CHUNK_SIZES & (below - 1);
+
+	return sizes ? rounddown_pow_of_two(sizes) : 0;
+}
+
+struct uvm_cpu_chunk {
+	struct page *page;
+};
+
+/* The real one's name, arguments and flags; before 545 it had no node. */
+u32 uvm_cpu_chunk_alloc(u64 size, u32 flags, int node, struct uvm_cpu_chunk **chunk);
+
+noinline u32 uvm_cpu_chunk_alloc(u64 size, u32 flags, int node,
+				       struct uvm_cpu_chunk **chunk)
+{
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_ZERO | __GFP_NOMEMALLOC;
+
+	if (size > PAGE_SIZE)
+		gfp |= __GFP_COMP | __GFP_NORETRY | __GFP_NOWARN;
+	*chunk = kzalloc(sizeof(**chunk), GFP_KERNEL);
+	if (!*chunk)
+		return NV_ERR_NO_MEMORY;
+	if (node == NUMA_NO_NODE)
+		(*chunk)->page = alloc_pages(gfp, get_order(size));
+	else
+		(*chunk)->page = alloc_pages_node(node, gfp, get_order(size));
+	if ((*chunk)->page)
+		return NV_OK;
+	kfree(*chunk);
+	*chunk = NULL;
+	return NV_ERR_NO_MEMORY;
+}
+
+static void put_pieces(struct managed *managed)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(managed->piece); i++) {
+		if (managed->piece[i])
+			__free_pages(managed->piece[i], get_order(managed->chunk));
+		managed->piece[i] = NULL;
+	}
+}
+
+/*
+ * Chunk by chunk. -ENOMEM: there are none of this size. -ENODATA: not all are of a node without
+ * processors, where all that is around them is mapped, too.
+ */
+static int take_pieces(struct managed *managed)
+{
+	int node = driver_major() < 545 ? NUMA_NO_NODE : numa_mem_id();
+	unsigned int i;
+
+	for (i = 0; i < SZ_2M / managed->chunk; i++) {
+		struct uvm_cpu_chunk *chunk;
+
+		if (uvm_cpu_chunk_alloc(managed->chunk, 0, node, &chunk))
+			goto fail;
+		managed->piece[i] = chunk->page;
+		kfree(chunk);
+		if (node_state(page_to_nid(managed->piece[i]), N_CPU)) {
+			put_pieces(managed);
+			return -ENODATA;
+		}
+	}
+	return 0;
+
+fail:
+	put_pieces(managed);
+	return -ENOMEM;
 }
 
 static int map_chunk(struct gpu *gpu, struct managed *managed, u64 offset)
@@ -191,12 +267,66 @@ static bool is_lucky(const struct managed *managed)
 	return managed->chunk > SZ_4K && IS_ALIGNED(managed->bus[0], managed->chunk);
 }
 
+static int map_pieces(struct gpu *gpu, struct managed *managed)
+{
+	unsigned int i;
+	int error = 0;
+
+	for (i = 0; i < SZ_2M / managed->chunk && !error; i++) {
+		dma_addr_t bus = dma_map_page(&gpu->pdev->dev, managed->piece[i], 0,
+					      managed->chunk, DMA_BIDIRECTIONAL);
+
+		if (dma_mapping_error(&gpu->pdev->dev, bus))
+			return -EIO;
+		managed->bus[managed->mapped++] = bus;
+		error = gpu_map(gpu, managed->va + i * managed->chunk, managed->chunk, bus);
+	}
+	return error;
+}
+
+/* In one piece for the CPU, whatever the chunks are */
+static void use_pieces(struct outcome *outcome, struct gpu *gpu, struct managed *managed)
+{
+	unsigned int i, per = managed->chunk >> PAGE_SHIFT;
+	struct page **pages = kvcalloc(SZ_2M >> PAGE_SHIFT, sizeof(*pages), GFP_KERNEL);
+	int error = map_pieces(gpu, managed);
+	void *cpu;
+
+	for (i = 0; pages && i < SZ_2M >> PAGE_SHIFT; i++)
+		pages[i] = managed->piece[i / per] + i % per;
+	cpu = pages ? vmap(pages, SZ_2M >> PAGE_SHIFT, VM_MAP, PAGE_KERNEL) : NULL;
+	if (error || !cpu)
+		conclude(outcome, "failed: %d", error ?: -ENOMEM);
+	else
+		use(outcome, managed->va, cpu, SZ_2M);
+	if (cpu)
+		vunmap(cpu);
+	kvfree(pages);
+	unmap_chunks(gpu, managed);
+	put_pieces(managed);
+}
+
+/* Sizes are tried from the largest on, as the real one does. */
 static int use_managed(struct outcome *outcome, struct gpu *gpu, struct managed *managed)
 {
-	int error;
+	int error = -ENOMEM;
 
-	managed->chunk = largest_chunk();
+	for (managed->chunk = next_chunk(SZ_4M); managed->chunk;
+	     managed->chunk = next_chunk(managed->chunk)) {
+		error = take_pieces(managed);
+		if (error != -ENOMEM)
+			break;
+	}
+	managed_chunk_seen = managed->chunk;
 	managed->va = gpu_reserve(gpu, SZ_2M);
+	if (!error) {
+		use_pieces(outcome, gpu, managed);
+		return strcmp(outcome->text, "ok");
+	}
+	if (error != -ENODATA) {
+		conclude(outcome, "failed: %d", error);
+		return error;
+	}
 	error = map_elsewhere(gpu, managed);
 	if (error)
 		conclude(outcome, "failed: %d", error);
