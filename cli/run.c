@@ -73,6 +73,13 @@ static void say_devices(const struct quiver_devices *devices)
 	quiver_names_close(&names);
 }
 
+static void say_memory(const struct quiver_vm *vm)
+{
+	if (vm->aperture_mib)
+		quiver_note("%" PRIu64 " MiB beside the VM's %s are for the drivers of its GPUs"
+			    " (--aperture)", vm->aperture_mib, vm->memory);
+}
+
 static void say_ssh(const struct quiver_plan *plan)
 {
 	if (plan->vm.ssh_port && plan->has_image)
@@ -246,10 +253,11 @@ static int run_vm(struct run *run)
 	if (!status)
 		status = quiver_devices_select(&run->devices, &run->options.devices);
 	if (!status)
-		status = quiver_plan_make(&run->plan, &run->options);
+		status = quiver_plan_make(&run->plan, &run->options, &run->devices);
 	if (status)
 		return status;
 	say_devices(&run->devices);
+	say_memory(&run->plan.vm);
 	return run->options.dry_run ? print_command(run) : start(run);
 }
 

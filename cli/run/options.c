@@ -58,10 +58,10 @@ static const struct option_row rows[] = {
 	  .valid = quiver_value_is_path, .wants = "a folder" },
 	{ "memory", "SIZE", TEXT, AT(memory), .help = "as 8G (default: half of the machine's)",
 	  .valid = quiver_value_is_size, .wants = "a size, as 512M or 8G" },
-	{ "aperture", "SIZE|none", TEXT, AT(aperture),
+	{ "aperture", "SIZE|auto|none", TEXT, AT(aperture),
 	  .help = "memory for the drivers of GPUs, mapped for them once; a multiple of\n"
-	  "128M, beside the VM's own (default: none)",
-	  .valid = quiver_value_is_aperture, .wants = "a multiple of 128M, or none" },
+	  "128M, beside the VM's own (default: auto, 1G if there is a GPU)",
+	  .valid = quiver_value_is_aperture, .wants = "a multiple of 128M, auto or none" },
 	{ "cpus", "N", TEXT, AT(cpus), .help = "default: the machine's performance cores",
 	  .valid = quiver_value_is_count, .wants = "a number from 1 to 512" },
 	{ "tso", "auto|on|off", TEXT, AT(tso),

@@ -13,6 +13,12 @@
 #include "run/values.h"
 
 #define FIRST_SSH_PORT	2222
+#define APERTURE_MIB	1024
+
+/* Of PCI */
+#define DISPLAY_CONTROLLER	0x03
+#define PROCESSING_ACCELERATOR	0x12
+
 #define GRACE_SECONDS	30
 
 static int complain_of_image(const char *name, int error)
@@ -83,8 +89,6 @@ static int plan_processors(struct quiver_plan *plan, const struct quiver_run_opt
 	plan->memory = options->memory ? quiver_text("%s", options->memory) :
 					 quiver_text("%uG", quiver_machine_memory_gib(&machine));
 	plan->vm.memory = plan->memory;
-	if (options->aperture && strcmp(options->aperture, "none"))
-		plan->vm.aperture_mib = quiver_value_mib(options->aperture);
 	problem = quiver_addresses_problem(machine.address_bits);
 	if (problem)
 		quiver_note("%s", problem);
@@ -174,7 +178,27 @@ static void plan_rest(struct quiver_plan *plan, const struct quiver_run_options 
 				       GRACE_SECONDS;
 }
 
-int quiver_plan_make(struct quiver_plan *plan, const struct quiver_run_options *options)
+/* Whether QEMU would have it see the aperture, if there is one. */
+static bool is_gpu(const struct quiver_device_info *info)
+{
+	uint32_t base_class = info->identity.class_revision >> 24;
+
+	return base_class == DISPLAY_CONTROLLER || base_class == PROCESSING_ACCELERATOR;
+}
+
+static uint64_t aperture_mib(const char *asked, const struct quiver_devices *devices)
+{
+	bool wanted = false;
+
+	if (asked && strcmp(asked, "auto"))
+		return strcmp(asked, "none") ? quiver_value_mib(asked) : 0;
+	for (size_t i = 0; i < devices->count; i++)
+		wanted |= is_gpu(&devices->info[i]);
+	return wanted ? APERTURE_MIB : 0;
+}
+
+int quiver_plan_make(struct quiver_plan *plan, const struct quiver_run_options *options,
+		     const struct quiver_devices *devices)
 {
 	static int (*const parts[])(struct quiver_plan *, const struct quiver_run_options *) = {
 		open_image, plan_boot, plan_processors, plan_network,
@@ -185,6 +209,7 @@ int quiver_plan_make(struct quiver_plan *plan, const struct quiver_run_options *
 	plan->qemu = quiver_qemu_program(options->qemu);
 	plan->vm.qemu = plan->qemu;
 	plan_rest(plan, options);
+	plan->vm.aperture_mib = aperture_mib(options->aperture, devices);
 	for (size_t i = 0; !status && i < sizeof(parts) / sizeof(parts[0]); i++)
 		status = parts[i](plan, options);
 	if (status)

@@ -3,6 +3,7 @@
 #ifndef QUIVER_CLI_RUN_PLAN_H
 #define QUIVER_CLI_RUN_PLAN_H
 
+#include "devices.h"
 #include "image/image.h"
 #include "run/options.h"
 #include "vm.h"
@@ -16,11 +17,12 @@ struct quiver_plan {
 };
 
 /*
- * What was not said is chosen for this machine. The options outlive the plan.
+ * What was not said is chosen for this machine and these devices. The options outlive the plan.
  * Says what is wrong and returns an enum quiver_exit; then there is nothing to
  * free.
  */
-int quiver_plan_make(struct quiver_plan *plan, const struct quiver_run_options *options);
+int quiver_plan_make(struct quiver_plan *plan, const struct quiver_run_options *options,
+		     const struct quiver_devices *devices);
 
 /* Nobody else boots the image from now on. The same. */
 int quiver_plan_lock(struct quiver_plan *plan);

@@ -75,7 +75,7 @@ uint64_t quiver_value_mib(const char *value)
 
 bool quiver_value_is_aperture(const char *value)
 {
-	return !strcmp(value, "none") ||
+	return is_one_of(value, (const char *const[]){ "auto", "none", NULL }) ||
 	       (quiver_value_is_size(value) && quiver_value_mib(value) <= APERTURE_MIB_MOST &&
 		quiver_value_mib(value) % (QUIVER_APERTURE_BLOCK >> 20) == 0);
 }

@@ -184,10 +184,16 @@ def words_of(line, device):
 @test
 def an_aperture_has_a_node_of_its_own(world):
     path = world.simmac("endpoint")
-    for none in ((), ("--aperture", "none")):
+    for none in ((), ("--aperture", "none"), ("--aperture", "auto")):
         line = dry_run(world, *none, path=path)
         equal(words_of(line, "quiver-dma"), ["quiver-dma,id=dma0,bus=port0"], none)
         expect("-numa" not in line and "-object" not in line, line)
+    gpu = world.simmac("endpoint", "gpu")
+    for auto in ((), ("--aperture", "auto")):
+        equal(words_of(dry_run(world, *auto, path=gpu), "quiver-dma"),
+              ["quiver-dma,id=dma0,bus=port0,aperture=1024M"], auto)
+    equal(words_of(dry_run(world, "--aperture", "none", path=gpu), "quiver-dma"),
+          ["quiver-dma,id=dma0,bus=port0"], "none, with a GPU")
     line = dry_run(world, "--aperture", "1G", "--memory", "3G", "--cpus", "4", path=path)
     equal(words_of(line, "quiver-dma"), ["quiver-dma,id=dma0,bus=port0,aperture=1024M"], "its length")
     equal(words_of(line, "memory-backend-ram"),

@@ -204,7 +204,8 @@ static void check_command(const struct quiver_vm *vm)
 static void check_plan(const struct quiver_run_options *options)
 {
 	struct quiver_plan plan;
-	int status = quiver_plan_make(&plan, options);
+	struct quiver_devices devices = { 0 };
+	int status = quiver_plan_make(&plan, options, &devices);
 
 	fuzz_require(status == QUIVER_EXIT_OK || status == QUIVER_EXIT_SETUP);
 	if (status)

@@ -223,7 +223,7 @@ vm_start() {
 	rm -rf "$VM_DIR"
 	make_dir "$VM_DIR"
 	# Nothing of the user's; and test guests do not hear a power button, but for one.
-	command=("$QUIVER_BUILD/host/cli/quiver" run --no-config --net none --grace 0 --sim --qemu "$QUIVER_BUILD/qemu-system-aarch64"
+	command=("$QUIVER_BUILD/host/cli/quiver" run --no-config --net none --grace 0 --aperture none --sim --qemu "$QUIVER_BUILD/qemu-system-aarch64"
 		--kernel "$VM_KERNEL/vmlinuz" --initrd "$VM_INITRD" --append "$(vm_command_line)"
 		--disk "$VM_ROOTFS,ro" --disk "$VM_BUILD/payload,ro" --cpus "$VM_CPUS" --memory "$VM_MEMORY"
 		"${VM_OPTIONS[@]}")
