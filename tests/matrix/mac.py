@@ -124,11 +124,12 @@ class Mac(machine.SimMac):
                 raise Failed(f"not free {FREE_SECONDS} s after the kill: {said or 'who had it lives'}")
             time.sleep(0.0002)
 
-    def expect_nothing_mapped(self, names, when):
+    def expect_mapped(self, count, names, when):
+        """So many mappings of each."""
         devices = self.devices()
         for name in names:
-            if devices[name]["mappings"]:
-                self.mappings_left += devices[name]["mappings"]
+            if devices[name]["mappings"] != count:
+                self.mappings_left += max(0, devices[name]["mappings"] - count)
                 raise Failed(f"{name} has {devices[name]['mappings']} mappings {when}")
 
     def check_disk(self):

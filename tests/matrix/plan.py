@@ -51,9 +51,14 @@ class Guest:
         """Whether its module leaves no window mapped that nobody uses: then the host sees each unmapping."""
         return "unmaps" in (self.load, *(action.load for action in self.actions))
 
+    @property
+    def aperture(self):
+        """Whether all its devices see an aperture: every second guest, of each load."""
+        return self.number % 2 == 1
+
     def __str__(self):
         first = "".join(f"{action}; " for action in self.actions)
-        return f"{first}{self.victim} killed under {self.load}"
+        return f"{first}{self.victim} killed under {self.load}{', with an aperture' if self.aperture else ''}"
 
 
 @dataclasses.dataclass

@@ -123,6 +123,15 @@ load_quiver() {
 	modprobe quiver policy="$(option guest.policy planner)" strict="$(option guest.strict 0)" "$@"
 }
 
+# The memory of the aperture, if there is one, as udev brings it online elsewhere
+aperture_online() {
+	local dma
+
+	for dma in /sys/bus/pci/drivers/quiver/????:??:??.?; do
+		[ ! -e "$dma/aperture/node" ] || /quiver/aperture-online "$dma"
+	done
+}
+
 # Whether a function, as 0000:01:00.0, has its DMA through quiver.
 is_attached() {
 	[ -e "$QUIVER_DEBUGFS/$1/stats" ]
