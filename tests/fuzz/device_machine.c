@@ -136,10 +136,10 @@ static char *arguments[] = {
     (char *)"-accel", (char *)"qtest", (char *)"-cpu", (char *)"cortex-a72",
     (char *)"-m", (char *)"16M", (char *)"-display", (char *)"none",
     (char *)"-nodefaults",
-    (char *)"-device", (char *)"quiver-dma,id=dma,addr=1.0",
+    (char *)"-device", (char *)"quiver-dma,id=dma,addr=1.0,aperture=128M",
     (char *)"-device", (char *)"pcie-root-port,id=port0,chassis=1,addr=2.0",
     (char *)"-device", (char *)"pcie-root-port,id=port1,chassis=2,addr=3.0",
-    (char *)"-device", (char *)"quiver-pci,id=pci0,bus=port0,host=1912:0028#0,x-trap=on",
+    (char *)"-device", (char *)"quiver-pci,id=pci0,bus=port0,host=1912:0028#0,x-trap=on,aperture=on",
     (char *)"-device", (char *)"quiver-pci,id=pci1,bus=port1,host=1912:0028#1",
 };
 
@@ -188,8 +188,7 @@ static uint64_t place_bars(Function *function, uint64_t base)
 
 static uint64_t window(unsigned int index)
 {
-    return ROUND_UP(MMIO + QUIVER_REGS_SIZE + QUIVER_STATUS_SIZE, PORT_WINDOW) +
-           index * PORT_WINDOW;
+    return MMIO + 2 * QUIVER_APERTURE_BLOCK + index * PORT_WINDOW;
 }
 
 /* As firmware leaves it; the bridges stay as they are. */
@@ -231,6 +230,10 @@ static void find_all(void)
     }
     open_ports();
     place_all();
+    /* The first device sees the aperture. */
+    fuzz_require(guest_read(dma.bar[QUIVER_BAR_REGS] + QUIVER_DEVICES_OFFSET +
+                            offsetof(struct quiver_device_regs, aperture_pieces),
+                            4) == 1);
 }
 
 /* One that went or came: the guest gives it its addresses anew. */

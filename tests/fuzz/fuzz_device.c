@@ -190,6 +190,9 @@ static struct quiver_dma_entry some_map(struct fuzz_bytes *bytes)
         .length = 16384 * (1 + fuzz_below(bytes, 8)),
     };
 
+    if (fuzz_below(bytes, 8) == 7) {
+        entry.gpa += dma.bar[QUIVER_BAR_APERTURE] - RAM_BASE;
+    }
     return entry;
 }
 
