@@ -63,6 +63,22 @@ static void every_border_is_where_its_piece_is(void **state)
 	}
 }
 
+static void addresses_agree_only_if_those_of_all_pieces_do(void **state)
+{
+	struct quiver_aperture_view view = view_of(4);
+
+	for (unsigned int i = 0; i < 4; i++) {
+		assert_true(quiver_aperture_agrees(&view, UINT64_C(2) << 20));
+		view.iova[i] += UINT64_C(1) << 20;
+		assert_false(quiver_aperture_agrees(&view, UINT64_C(2) << 20));
+		assert_true(quiver_aperture_agrees(&view, UINT64_C(1) << 20));
+		view.iova[i] -= UINT64_C(1) << 20;
+	}
+	/* Nor does what does not see it. */
+	view.pieces = 0;
+	assert_false(quiver_aperture_agrees(&view, UINT64_C(1) << 12));
+}
+
 static void nothing_lies_in_two_pieces(void **state)
 {
 	for (unsigned int pieces = 1; pieces <= PIECES; pieces *= 2) {
@@ -344,6 +360,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_border_is_where_its_piece_is),
+		cmocka_unit_test(addresses_agree_only_if_those_of_all_pieces_do),
 		cmocka_unit_test(nothing_lies_in_two_pieces),
 		cmocka_unit_test(what_is_outside_is_nowhere),
 		cmocka_unit_test(the_end_of_all_addresses_is_in_reach),
