@@ -17,6 +17,7 @@ VM_LANE=6.12
 VM_POLICY=planner
 VM_CPUS=2
 VM_MEMORY=1G
+VM_UEFI=			# the Debian that its EDK2 is of
 VM_SLICE_MIB=16			# one of the sizes
 VM_FAULT=
 VM_STRICT=
@@ -177,6 +178,7 @@ vm_prepare() {
 	vm_initrd "$kind"
 	vm_reserve
 	vm_next_kernel
+	vm_uefi
 	unlock
 }
 
@@ -185,6 +187,16 @@ vm_prepare() {
 # A guest that starts another kernel reads it, and its RAM disk, from its third and fourth disk.
 vm_next_kernel() {
 	[[ $VM_SCENARIO != kexec ]] || VM_OPTIONS+=(--disk "$VM_KERNEL/vmlinuz,ro" --disk "$VM_INITRD,ro")
+}
+
+# quiver run has firmware boot disks only; what the guest is to find is on its command line.
+vm_uefi() {
+	local firmware
+
+	[[ -n $VM_UEFI ]] || return 0
+	firmware=$("$QUIVER_TOP/scripts/firmware" "$VM_UEFI")
+	VM_OPTIONS+=(--qemu-arg -bios --qemu-arg "$firmware")
+	VM_APPEND+=(guest.acpi=1)
 }
 
 # Memory for the guest, and a block of it for the traces' or the sequence's layout. No page of it is the

@@ -17,6 +17,16 @@ put() {
 	echo "<5>QUIVER: $*" >/dev/kmsg
 }
 
+# The kernel has found the machine by what --uefi says, or that is not what is tested.
+check_tables() {
+	if [ "$(option guest.acpi 0)" = 1 ]; then
+		[ -e /sys/firmware/acpi/tables/SRAT ] || fail "no ACPI"
+		[ ! -e /proc/device-tree/memory@40000000 ] || fail "a device tree beside ACPI"
+	else
+		[ ! -e /sys/firmware/acpi ] || fail "ACPI, where a device tree was meant"
+	fi
+}
+
 uptime_s() {
 	cut -d' ' -f1 /proc/uptime
 }

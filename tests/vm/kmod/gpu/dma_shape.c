@@ -11,6 +11,7 @@
 #include <linux/sort.h>
 
 #include "dma.h"
+#include "quiver/proto.h"
 
 /* The largest that a real driver was seen to map [G3], in blocks of 4 MiB */
 #define SEGMENT_SIZE	38322176
@@ -30,13 +31,21 @@ static bool has_map_resource(struct device *dev)
 #endif
 }
 
+/* The aperture is memory in a BAR, and is mapped as memory is. */
+static bool is_memory(struct pci_dev *owner, unsigned int bar)
+{
+	return owner->vendor == QUIVER_PCI_VENDOR && owner->device == QUIVER_PCI_DEVICE &&
+	       bar == QUIVER_BAR_APERTURE;
+}
+
 static int try_bar(struct pci_dev *pdev, struct pci_dev *owner, unsigned int bar)
 {
 	phys_addr_t start = pci_resource_start(owner, bar);
 	size_t size = min_t(u64, pci_resource_len(owner, bar), SZ_64K);
 	dma_addr_t bus;
 
-	if (!(pci_resource_flags(owner, bar) & IORESOURCE_MEM) || !start || !size)
+	if (!(pci_resource_flags(owner, bar) & IORESOURCE_MEM) || !start || !size ||
+	    is_memory(owner, bar))
 		return 0;
 	bus = dma_map_resource(&pdev->dev, start, size, DMA_BIDIRECTIONAL, 0);
 	if (dma_mapping_error(&pdev->dev, bus))
