@@ -8,4 +8,7 @@
 /* aperture_cost.c: to the log, so many times; of a block of GPU_BLOCK_ORDER. */
 int measure_cost(struct pci_dev *gpu, struct page *pages, unsigned int rounds);
 
+/* aperture_use.c: how many pages of a node somebody has */
+long count_used(int node);
+
 #endif

@@ -9,6 +9,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/dma-mapping.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/scatterlist.h>
 
@@ -37,6 +38,18 @@ MODULE_PARM_DESC(follow, "The device is on that node");
 static bool keep;
 module_param(keep, bool, 0444);
 MODULE_PARM_DESC(keep, "Forgets to free one piece, when it is removed");
+
+static bool loop;
+module_param(loop, bool, 0444);
+MODULE_PARM_DESC(loop, "Goes on with what a driver does all the time, until it is removed");
+
+static uint rounds;
+module_param(rounds, uint, 0444);
+MODULE_PARM_DESC(rounds, "How often that has been done");
+
+static int foreign;
+module_param(foreign, int, 0444);
+MODULE_PARM_DESC(foreign, "Pages that others had of the node after a round, at the most");
 
 static int result = -ENODEV;
 module_param(result, int, 0444);
@@ -163,27 +176,27 @@ static int check_entries(struct scatterlist *sgl, int count)
 	return 0;
 }
 
-static int map_entries(struct pci_dev *pdev, struct sg_table *table)
+static int map_entries(struct pci_dev *pdev, struct sg_table *list)
 {
-	int error = dma_map_sgtable(&pdev->dev, table, DMA_BIDIRECTIONAL, 0);
+	int error = dma_map_sgtable(&pdev->dev, list, DMA_BIDIRECTIONAL, 0);
 
 	if (error)
 		return error;
-	error = table->nents == table->orig_nents ? check_entries(table->sgl, table->nents) :
-						    -EMSGSIZE;
-	dma_unmap_sgtable(&pdev->dev, table, DMA_BIDIRECTIONAL, 0);
+	error = list->nents == list->orig_nents ? check_entries(list->sgl, list->nents) :
+						  -EMSGSIZE;
+	dma_unmap_sgtable(&pdev->dev, list, DMA_BIDIRECTIONAL, 0);
 	return error;
 }
+
+/* Made beforehand: a driver that goes on wants nothing of the memory that others use up. */
+static struct sg_table table;
 
 /* Every third entry is of other memory if that is wanted. */
 static int test_list(struct pci_dev *pdev)
 {
-	struct sg_table table;
 	struct scatterlist *sg;
-	int i, error = sg_alloc_table(&table, ENTRIES, GFP_KERNEL);
+	int i, error = 0;
 
-	if (error)
-		return error;
 	for_each_sgtable_sg(&table, sg, i) {
 		struct page *page = mixed && i % 3 == 1 ? alloc_page(GFP_KERNEL) : alloc_there(0);
 
@@ -194,10 +207,11 @@ static int test_list(struct pci_dev *pdev)
 		sg_set_page(sg, page, PAGE_SIZE - i % 64, i % 64);
 	}
 	error = error ?: map_entries(pdev, &table);
-	for_each_sgtable_sg(&table, sg, i)
+	for_each_sgtable_sg(&table, sg, i) {
 		if (sg_page(sg))
 			__free_page(sg_page(sg));
-	sg_free_table(&table);
+		sg_assign_page(sg, NULL);
+	}
 	return error;
 }
 
@@ -364,16 +378,47 @@ static int test_cost(struct pci_dev *pdev)
 static const struct {
 	const char *name;
 	int (*run)(struct pci_dev *pdev);
+	bool loops;
 } tests[] = {
-	{ "coherent", test_coherent },
-	{ "large pages", test_large_pages },
-	{ "pieces", test_pieces },
-	{ "list", test_list },
+	{ "coherent", test_coherent, true },
+	{ "large pages", test_large_pages, true },
+	{ "pieces", test_pieces, true },
+	{ "list", test_list, true },
 	{ "exhausted", test_exhausted },
 	{ "node", test_node },
 	{ "cycles", test_cycles },
 	{ "cost", test_cost },
 };
+
+/* A thread of the kernel's, which nobody can kill for its memory */
+static int go_on(void *data)
+{
+	struct pci_dev *pdev = data;
+	long before = count_used(node);
+	unsigned int i;
+
+	while (!kthread_should_stop()) {
+		for (i = 0; i < ARRAY_SIZE(tests) && !result; i++) {
+			result = tests[i].loops ? tests[i].run(pdev) : 0;
+			if (result)
+				pci_err(pdev, "round %u, %s: %d\n", rounds, tests[i].name, result);
+		}
+		foreign = max_t(long, foreign, count_used(node) - before);
+		rounds++;
+		schedule_timeout_interruptible(1);
+	}
+	return 0;
+}
+
+static int start_loop(struct pci_dev *pdev)
+{
+	struct task_struct *task = kthread_run(go_on, pdev, KBUILD_MODNAME);
+
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	pci_set_drvdata(pdev, task);
+	return 0;
+}
 
 static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
@@ -384,7 +429,16 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (error)
 		return error;
 	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
+	error = sg_alloc_table(&table, ENTRIES, GFP_KERNEL);
+	if (error)
+		return error;
 	result = 0;
+	if (loop) {
+		error = start_loop(pdev);
+		if (error)
+			sg_free_table(&table);
+		return error;
+	}
 	for (i = 0; i < ARRAY_SIZE(tests); i++) {
 		error = tests[i].run(pdev);
 		pci_info(pdev, "test %s: %d\n", tests[i].name, error);
@@ -396,6 +450,11 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 static void remove(struct pci_dev *pdev)
 {
+	struct task_struct *task = pci_get_drvdata(pdev);
+
+	if (task)
+		kthread_stop(task);
+	sg_free_table(&table);
 	if (keep && !alloc_there(get_order(SZ_2M)))
 		pci_err(pdev, "nothing is left to be forgotten\n");
 }
