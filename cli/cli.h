@@ -21,6 +21,7 @@ enum quiver_exit {
 int quiver_list_main(int argc, char **argv);
 int quiver_doctor_main(int argc, char **argv);
 int quiver_run_main(int argc, char **argv);
+int quiver_stat_main(int argc, char **argv);
 int quiver_probe_main(int argc, char **argv);
 int quiver_bench_main(int argc, char **argv);
 int quiver_quirks_main(int argc, char **argv);

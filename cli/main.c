@@ -16,6 +16,7 @@ static const struct {
 	{ "doctor", quiver_doctor_main, "say what would keep a VM from running, and how to mend it" },
 	{ "probe", quiver_probe_main, "bring a device up, stage by stage" },
 	{ "run", quiver_run_main, "start a VM with devices passed through" },
+	{ "stat", quiver_stat_main, "show what running VMs map, by which way, and their memory" },
 	{ "image", quiver_image_main, "build and keep guests to run" },
 #endif
 	{ "bench", quiver_bench_main, "measure Quiver's own part of a map" },

@@ -220,6 +220,7 @@ static void window_use(struct quiver_space *space, struct quiver_window *window,
 	if (window->counted)
 		touched_add(space, window, touch(space, window, segment));
 	space->stats.segments++;
+	space->stats.segment_bytes += segment.length;
 }
 
 static void window_unused(struct quiver_op *op, struct quiver_window *window)

@@ -89,6 +89,7 @@ struct quiver_transport {
 
 struct quiver_space_stats {
 	uint64_t segments, segments_removed;	/* that drivers mapped and unmapped */
+	uint64_t segment_bytes;			/* that they mapped, in all */
 	uint64_t exits;
 	uint64_t maps, unmaps;			/* entries sent to the host */
 	uint64_t windows, windows_peak;		/* mapped, or on the way there or back */

@@ -8,15 +8,11 @@
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
 #include "aperture.h"
 #include "quiver.h"
-
-/* Of the first quiver-dma that has one. */
-static int steered_node = NUMA_NO_NODE;
 
 /* The kernel shows it by this name, and tells by its beginning that it is memory. */
 #define RESOURCE_NAME "System RAM (quiver)"
@@ -79,6 +75,77 @@ static bool is_ours(const struct quiver_aperture_memory *aperture, unsigned long
 	return quiver_range_holds(aperture->range, PFN_PHYS(pfn));
 }
 
+static u64 online_bytes(const struct quiver_aperture_memory *aperture)
+{
+	unsigned long block = memory_block_size_bytes();
+	u64 at, bytes = 0;
+
+	for (at = 0; at < aperture->range.length; at += block)
+		if (pfn_to_online_page(PHYS_PFN(aperture->range.start + at)))
+			bytes += block;
+	return bytes;
+}
+
+u64 quiver_node_free(int node)
+{
+	struct zone *zones = NODE_DATA(node)->node_zones;
+	u64 pages = 0;
+	int i;
+
+	for (i = 0; i < MAX_NR_ZONES; i++)
+		pages += zone_page_state(&zones[i], NR_FREE_PAGES);
+	return pages << PAGE_SHIFT;
+}
+
+static u64 managed_bytes(int node)
+{
+	struct zone *zones = NODE_DATA(node)->node_zones;
+	u64 pages = 0;
+	int i;
+
+	for (i = 0; i < MAX_NR_ZONES; i++)
+		pages += zone_managed_pages(&zones[i]);
+	return pages << PAGE_SHIFT;
+}
+
+struct quiver_memory quiver_memory_of(const struct quiver *quiver)
+{
+	const struct quiver_aperture_memory *aperture = &quiver->aperture;
+	struct quiver_memory memory = { .total = (u64)totalram_pages() << PAGE_SHIFT };
+
+	memory.usable = memory.total;
+	if (!aperture->added)
+		return memory;
+	memory.aperture = aperture->range.length;
+	memory.online = READ_ONCE(aperture->online);
+	memory.shared = READ_ONCE(aperture->shared);
+	memory.free = quiver_node_free(aperture->node);
+	if (!memory.shared)
+		memory.usable -= managed_bytes(aperture->node);
+	return memory;
+}
+
+/* What no program can tell from what Linux says of its memory. Said once it is all there. */
+static void tell_memory(const struct quiver *quiver)
+{
+	struct quiver_memory memory = quiver_memory_of(quiver);
+
+	if (memory.online != memory.aperture)
+		return;
+	if (memory.shared)
+		dev_info(&quiver->pdev->dev, "this VM has %llu MiB of memory, with the %llu MiB of the aperture, which are not kept for drivers\n",
+			 memory.usable >> 20, memory.aperture >> 20);
+	else
+		dev_info(&quiver->pdev->dev, "this VM has %llu MiB of memory, and %llu MiB for drivers only, the aperture; MemTotal, MemAvailable and the default size of tmpfs count both\n",
+			 memory.usable >> 20, memory.aperture >> 20);
+}
+
+static void look_online(struct quiver_aperture_memory *aperture)
+{
+	WRITE_ONCE(aperture->online, online_bytes(aperture));
+	quiver_steer_online(aperture->node, aperture->online);
+}
+
 /* Memory that came or went, ours or not: the kernel may have built its lists of zones anew. */
 static int follow_memory(struct notifier_block *block, unsigned long action, void *data)
 {
@@ -97,6 +164,12 @@ static int follow_memory(struct notifier_block *block, unsigned long action, voi
 	    page_zonenum(pfn_to_page(change->start_pfn)) == ZONE_MOVABLE)
 		pr_warn("quiver: memory%lu of the aperture is online for what can be moved, which drivers cannot use: it is to be online_kernel\n",
 			change->start_pfn / PHYS_PFN(memory_block_size_bytes()));
+	if (is_ours(aperture, change->start_pfn)) {
+		look_online(aperture);
+		/* A block that comes before added is set is not the last one. */
+		if (action == MEM_ONLINE)
+			tell_memory(container_of(aperture, struct quiver, aperture));
+	}
 	return NOTIFY_OK;
 }
 
@@ -146,10 +219,11 @@ static void take_in(struct quiver *quiver)
 		return;
 	}
 	aperture->added = true;
-	if (steered_node == NUMA_NO_NODE)
-		WRITE_ONCE(steered_node, aperture->node);
+	quiver_steer_to(aperture->node);
+	look_online(aperture);
 	dev_info(&quiver->pdev->dev, "aperture of %llu MiB on node %d\n",
 		 aperture->range.length >> 20, aperture->node);
+	tell_memory(quiver);
 }
 
 void quiver_aperture_start(struct quiver *quiver)
@@ -189,8 +263,7 @@ void quiver_aperture_stop(struct quiver *quiver)
 
 	if (!aperture->added)
 		return;
-	if (steered_node == aperture->node)
-		WRITE_ONCE(steered_node, NUMA_NO_NODE);
+	quiver_steer_away(aperture->node);
 	if (offline_and_remove_memory(aperture->range.start, aperture->range.length)) {
 		dev_warn(&quiver->pdev->dev, "some of the aperture is in use: it stays until the machine is started again\n");
 		unregister_memory_notifier(&aperture->notifier);
@@ -227,71 +300,6 @@ void quiver_aperture_look(struct quiver_device *qdev)
 		qdev->view = view;
 	else
 		pci_warn(qdev->pdev, "quiver: the host's word on the aperture makes no sense\n");
-}
-
-int quiver_aperture_node(void)
-{
-	return READ_ONCE(steered_node);
-}
-
-/* With THISNODE it comes from there in a cpuset of other nodes as well, or from nowhere. */
-struct page *quiver_aperture_pages(gfp_t gfp, unsigned int order)
-{
-	int node = quiver_aperture_node();
-
-	if (node == NUMA_NO_NODE)
-		return NULL;
-	gfp &= ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
-	return alloc_pages_node(node, gfp | __GFP_THISNODE | __GFP_NOWARN, order);
-}
-
-struct page *quiver_aperture_alloc(struct quiver_device *qdev, gfp_t gfp, unsigned int order)
-{
-	struct page *page;
-
-	if (!qdev->view.pieces)
-		return NULL;
-	page = quiver_aperture_pages(gfp, order);
-	if (page)
-		this_cpu_add(qdev->counts->pages, 1ul << order);
-	else
-		this_cpu_add(qdev->counts->missed_pages, 1ul << order);
-	return page;
-}
-
-static u64 free_bytes(int node)
-{
-	u64 pages = 0;
-	int zone;
-
-	for (zone = 0; zone < MAX_NR_ZONES; zone++)
-		pages += zone_page_state(&NODE_DATA(node)->node_zones[zone], NR_FREE_PAGES);
-	return pages << PAGE_SHIFT;
-}
-
-bool quiver_aperture_takes_large(u16 vendor, u64 bytes)
-{
-	int node = quiver_aperture_node();
-
-	return node != NUMA_NO_NODE && free_bytes(node) / 2 >= bytes &&
-	       quiver_displays_see_aperture(vendor, SZ_2M);
-}
-
-struct quiver_aperture_counts quiver_aperture_counts(const struct quiver_device *qdev)
-{
-	struct quiver_aperture_counts sum = { 0 };
-	int cpu;
-
-	for_each_possible_cpu(cpu) {
-		const struct quiver_aperture_counts *counts = per_cpu_ptr(qdev->counts, cpu);
-
-		sum.segments += READ_ONCE(counts->segments);
-		sum.bytes += READ_ONCE(counts->bytes);
-		sum.removed += READ_ONCE(counts->removed);
-		sum.pages += READ_ONCE(counts->pages);
-		sum.missed_pages += READ_ONCE(counts->missed_pages);
-	}
-	return sum;
 }
 
 /* --- what udev reads --- */

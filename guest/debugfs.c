@@ -31,6 +31,7 @@ static void show_space(struct seq_file *file, const struct quiver_space_stats *s
 	show(file, "idle_bytes", stats->idle_bytes);
 	show(file, "segments", stats->segments);
 	show(file, "segments_removed", stats->segments_removed);
+	show(file, "segment_bytes", stats->segment_bytes);
 	show(file, "exits", stats->exits);
 	show(file, "maps", stats->maps);
 	show(file, "unmaps", stats->unmaps);
@@ -68,14 +69,18 @@ static void show_host(struct seq_file *file, const struct quiver_device *qdev)
 static void show_aperture(struct seq_file *file, const struct quiver_device *qdev)
 {
 	struct quiver_aperture_counts counts = quiver_aperture_counts(qdev);
+	const u64 *pages = counts.pages;
 
 	show(file, "aperture_bytes", qdev->view.gpa.length);
 	show(file, "aperture_pieces", qdev->view.pieces);
 	show(file, "aperture_segments_mapped", counts.segments);
 	show(file, "aperture_bytes_mapped", counts.bytes);
 	show(file, "aperture_segments_removed", counts.removed);
-	show(file, "aperture_pages", counts.pages);
-	show(file, "aperture_missed_pages", counts.missed_pages);
+	show(file, "aperture_pages", pages[QUIVER_STEERED]);
+	show(file, "aperture_missed_offline", pages[QUIVER_MISSED_OFFLINE]);
+	show(file, "aperture_missed_full", pages[QUIVER_MISSED_FULL]);
+	show(file, "aperture_missed_cpuset", pages[QUIVER_MISSED_CPUSET]);
+	show(file, "aperture_missed_unseen", pages[QUIVER_MISSED_UNSEEN]);
 }
 
 static int stats_show(struct seq_file *file, void *unused)

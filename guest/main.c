@@ -185,10 +185,12 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		 (1ul << quiver->granule_shift) >> 10, policy);
 	quiver_quirks_host(quiver->features);
 	quiver_aperture_start(quiver);
+	quiver_stats_start(quiver);
 	error = quiver_bus_start(quiver);
 	if (!error)
 		return 0;
 
+	quiver_stats_stop(quiver);
 	quiver_aperture_stop(quiver);
 	quiver_debugfs_remove(quiver);
 	stop(quiver);
@@ -204,6 +206,7 @@ static void remove(struct pci_dev *pdev)
 	struct quiver *quiver = pci_get_drvdata(pdev);
 
 	quiver_bus_stop(quiver);
+	quiver_stats_stop(quiver);
 	quiver_aperture_stop(quiver);
 	quiver_debugfs_remove(quiver);
 	stop(quiver);

@@ -45,6 +45,7 @@ struct quiver_queue {
 struct quiver_aperture_memory {
 	bool added;			/* the kernel has it */
 	bool shared;			/* and gives it to anybody: it cannot be kept for drivers */
+	u64 online;			/* bytes */
 	struct quiver_range range;
 	int node;
 	struct quiver_kept_node kept;	/* under the kernel's lock of memory hotplug */
@@ -58,7 +59,16 @@ struct quiver_aperture_memory {
 struct quiver_aperture_counts {
 	u64 segments, bytes;		/* mapped by arithmetic */
 	u64 removed;			/* segments, unmapped */
-	u64 pages, missed_pages;	/* of coherent memory: from there, or from elsewhere */
+	u64 pages[QUIVER_STEERINGS];	/* of coherent memory: from there, or why from elsewhere */
+};
+
+/* In bytes. */
+struct quiver_memory {
+	u64 total;			/* MemTotal of Linux, which counts the aperture */
+	u64 usable;			/* of these: what not only drivers can have */
+	u64 aperture;			/* that was taken in; 0: none */
+	u64 online, free;		/* of it */
+	bool shared;			/* others than drivers are not kept off it */
 };
 
 struct quiver {
@@ -83,6 +93,8 @@ struct quiver {
 	 */
 	struct hlist_head peers;
 	struct quiver_aperture_memory aperture;
+	struct quiver_guest_page *guest_page;	/* stats.c; NULL: the host does not ask for it */
+	struct delayed_work guest_page_work;
 	struct dentry *debugfs;
 };
 
@@ -210,9 +222,29 @@ void quiver_aperture_stop(struct quiver *quiver);
 extern const struct attribute_group *quiver_aperture_groups[];
 /* How the host says that the device sees it; of one that is attached. */
 void quiver_aperture_look(struct quiver_device *qdev);
-/* NULL: it has none in one piece, or the device does not see it. Any context. */
+/* What there is now. Any context. */
+struct quiver_memory quiver_memory_of(const struct quiver *quiver);
+/* Bytes of a node. */
+u64 quiver_node_free(int node);
+
+/*
+ * steer.c, any context. to, away, online: of the first node that came, and of no other.
+ * alloc: NULL: it has none in one piece, or the device does not see it. taken: pages,
+ * by those that know no device.
+ */
+void quiver_steer_to(int node);
+void quiver_steer_away(int node);
+void quiver_steer_online(int node, bool online);
+u64 quiver_steer_taken(enum quiver_steering outcome);
 struct page *quiver_aperture_alloc(struct quiver_device *qdev, gfp_t gfp, unsigned int order);
 struct quiver_aperture_counts quiver_aperture_counts(const struct quiver_device *qdev);
+
+/*
+ * stats.c: what the host shows of our counters, if it wants to. start: the aperture has
+ * begun; never fails. stop: no device is attached. Both may sleep.
+ */
+void quiver_stats_start(struct quiver *quiver);
+void quiver_stats_stop(struct quiver *quiver);
 
 /* idle.c: while attached. stop waits for a flush. */
 void quiver_idle_start(struct quiver_device *qdev);

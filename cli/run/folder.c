@@ -121,37 +121,50 @@ static bool has_device(const json_t *record, uint64_t device)
 
 	json_array_foreach(json_object_get(record, "devices"), i, id)
 		if (json_is_string(id) && strtoull(json_string_value(id), NULL, 0) == device)
-			return json_is_integer(json_object_get(record, "pid"));
+			return true;
 	return false;
 }
 
-static json_t *find_holder(const char *parent, uint64_t device)
+/* What to ask QEMU by is beside the record, whatever the record says. */
+static void add_record(json_t *records, const char *parent, const char *name)
 {
-	DIR *folder = opendir(parent);
-	struct dirent *entry;
-	json_t *record = NULL;
+	char *path = quiver_text("%s/%s/" RECORD, parent, name);
+	char *socket = quiver_text("%s/%s/" SOCKET, parent, name);
+	json_t *record = read_record(path);
 
-	while (folder && !record && (entry = readdir(folder))) {
-		char *path;
-
-		if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)))
-			continue;
-		path = quiver_text("%s/%s/" RECORD, parent, entry->d_name);
-		record = read_record(path);
-		free(path);
-		if (record && !has_device(record, device)) {
-			json_decref(record);
-			record = NULL;
-		}
+	if (json_is_integer(json_object_get(record, "pid"))) {
+		json_object_set_new(record, "socket", json_string(socket));
+		json_array_append(records, record);
 	}
+	json_decref(record);
+	free(path);
+	free(socket);
+}
+
+json_t *quiver_folder_records(void)
+{
+	const char *parent = fits(temporary_folder()) ? temporary_folder() : "/tmp";
+	DIR *folder = opendir(parent);
+	json_t *records = json_array();
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)))
+		if (!strncmp(entry->d_name, PREFIX, strlen(PREFIX)))
+			add_record(records, parent, entry->d_name);
 	if (folder)
 		closedir(folder);
-	return record;
+	return records;
 }
 
 json_t *quiver_folder_holder(uint64_t device)
 {
-	const char *parent = temporary_folder();
+	json_t *records = quiver_folder_records();
+	json_t *record, *holder = NULL;
+	size_t i;
 
-	return find_holder(fits(parent) ? parent : "/tmp", device);
+	json_array_foreach(records, i, record)
+		if (!holder && has_device(record, device))
+			holder = json_incref(record);
+	json_decref(records);
+	return holder;
 }

@@ -26,6 +26,12 @@ int quiver_folder_record(struct quiver_folder *folder, const json_t *record);
 void quiver_folder_remove(struct quiver_folder *folder);
 
 /*
+ * What each live `quiver run` of this user wrote, in no order: a new array of objects,
+ * each with "pid", and "socket", by which its QEMU is asked.
+ */
+json_t *quiver_folder_records(void);
+
+/*
  * What the live `quiver run` of this user wrote that has the device; NULL: none
  * is known. A new reference, with "pid".
  */

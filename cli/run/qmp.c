@@ -11,8 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Longer than any line that QEMU sends of its own accord. */
-#define LINE_MAX_BYTES 65536
+/* Longer than any line that QEMU sends: all counters of as many devices as there can be. */
+#define LINE_MAX_BYTES 262144
 
 static int connect_to(const char *path)
 {
@@ -68,14 +68,6 @@ static int send_text(int fd, const char *text)
 	return sent == (ssize_t)strlen(text) ? 0 : -EIO;
 }
 
-static int send_command(struct quiver_qmp *qmp, const char *name)
-{
-	char text[64];
-
-	snprintf(text, sizeof(text), "{\"execute\":\"%s\"}\n", name);
-	return send_text(qmp->fd, text);
-}
-
 static int refused(struct quiver_qmp *qmp, const json_t *error)
 {
 	const char *text = json_string_value(json_object_get(error, "desc"));
@@ -84,36 +76,41 @@ static int refused(struct quiver_qmp *qmp, const json_t *error)
 	return -EPROTO;
 }
 
-static int take_object(struct quiver_qmp *qmp, const json_t *object)
+static int take_object(struct quiver_qmp *qmp, const json_t *object, const char *order,
+		       json_t **answer)
 {
 	const json_t *error = json_object_get(object, "error");
+	json_t *result = json_object_get(object, "return");
 	int status;
 
 	if (json_object_get(object, "event"))
 		return 0;
 	if (error)
 		return refused(qmp, error);
-	if (!json_object_get(object, qmp->state == QUIVER_QMP_GREETING ? "QMP" : "return"))
+	if (qmp->state == QUIVER_QMP_GREETING ? !json_object_get(object, "QMP") : !result)
 		return -EBADMSG;
-	if (qmp->state == QUIVER_QMP_PRESSING)
+	if (qmp->state == QUIVER_QMP_ORDERED) {
+		if (answer)
+			*answer = json_incref(result);
 		return 1;
-	status = send_command(qmp, qmp->state == QUIVER_QMP_GREETING ? "qmp_capabilities" :
-								       "system_powerdown");
+	}
+	status = send_text(qmp->fd, qmp->state == QUIVER_QMP_GREETING ?
+					    "{\"execute\":\"qmp_capabilities\"}\n" : order);
 	qmp->state++;
 	return status;
 }
 
-static int take_line(struct quiver_qmp *qmp, size_t length)
+static int take_line(struct quiver_qmp *qmp, size_t length, const char *order, json_t **answer)
 {
 	json_t *object = json_loadb(qmp->line, length, 0, NULL);
-	int status = json_is_object(object) ? take_object(qmp, object) : -EBADMSG;
+	int status = json_is_object(object) ? take_object(qmp, object, order, answer) : -EBADMSG;
 
 	json_decref(object);
 	return status;
 }
 
 /* All lines that are whole. */
-static int take_lines(struct quiver_qmp *qmp)
+static int take_lines(struct quiver_qmp *qmp, const char *order, json_t **answer)
 {
 	char *end;
 	int status = 0;
@@ -121,14 +118,14 @@ static int take_lines(struct quiver_qmp *qmp)
 	while (!status && (end = memchr(qmp->line, '\n', qmp->length))) {
 		size_t length = (size_t)(end - qmp->line) + 1;
 
-		status = take_line(qmp, length);
+		status = take_line(qmp, length, order, answer);
 		qmp->length -= length;
 		memmove(qmp->line, qmp->line + length, qmp->length);
 	}
 	return !status && qmp->length == LINE_MAX_BYTES ? -EBADMSG : status;
 }
 
-int quiver_qmp_powerdown(struct quiver_qmp *qmp, int milliseconds)
+int quiver_qmp_order(struct quiver_qmp *qmp, const char *text, json_t **answer, int milliseconds)
 {
 	struct pollfd ready = { .fd = qmp->fd, .events = POLLIN };
 	ssize_t got;
@@ -144,7 +141,31 @@ int quiver_qmp_powerdown(struct quiver_qmp *qmp, int milliseconds)
 	if (!got)
 		return -EPIPE;
 	qmp->length += (size_t)got;
-	return take_lines(qmp);
+	return take_lines(qmp, text, answer);
+}
+
+int quiver_qmp_powerdown(struct quiver_qmp *qmp, int milliseconds)
+{
+	return quiver_qmp_order(qmp, "{\"execute\":\"system_powerdown\"}\n", NULL, milliseconds);
+}
+
+const char *quiver_qmp_describe(const struct quiver_qmp *qmp, int error)
+{
+	switch (error) {
+	case -EBADMSG:
+		return "what QEMU answers makes no sense";
+	case -EPROTO:
+		return *qmp->problem ? qmp->problem : "QEMU refuses";
+	case -EPIPE:
+		return "QEMU has hung up";
+	case -ETIMEDOUT:
+		return "QEMU does not answer";
+	case -ENOENT:
+	case -ECONNREFUSED:
+		return "QEMU has not come so far";
+	default:
+		return strerror(-error);
+	}
 }
 
 int quiver_qmp_quit(const char *path)

@@ -61,28 +61,11 @@ static void ask_guest(struct quiver_stop *stop, const struct quiver_child *qemu)
 
 	if (error)
 		quiver_note("the guest cannot be asked to shut down: %s",
-			    error == -ENOENT || error == -ECONNREFUSED ?
-				    "QEMU has not come so far" : strerror(-error));
+			    quiver_qmp_describe(&stop->qmp, error));
 	if (error || !stop->qmp.line)
 		end_qemu(stop, qemu);
 	else
 		enter(stop, QUIVER_STOP_ASKING);
-}
-
-static const char *describe(const struct quiver_qmp *qmp, int error)
-{
-	switch (error) {
-	case -EBADMSG:
-		return "what QEMU answers makes no sense";
-	case -EPROTO:
-		return *qmp->problem ? qmp->problem : "QEMU refuses";
-	case -EPIPE:
-		return "QEMU has hung up";
-	case -ETIMEDOUT:
-		return "QEMU does not answer";
-	default:
-		return strerror(-error);
-	}
 }
 
 static void go_on_asking(struct quiver_stop *stop, const struct quiver_child *qemu)
@@ -93,7 +76,7 @@ static void go_on_asking(struct quiver_stop *stop, const struct quiver_child *qe
 		result = -ETIMEDOUT;
 	if (result < 0) {
 		quiver_note("the guest cannot be asked to shut down: %s",
-			    describe(&stop->qmp, result));
+			    quiver_qmp_describe(&stop->qmp, result));
 		end_qemu(stop, qemu);
 	} else if (result) {
 		quiver_qmp_close(&stop->qmp);

@@ -49,7 +49,13 @@ struct quiver_regs {
 	__le32 status;			/* QUIVER_STATUS_* */
 	__le32 queue_entries_max;	/* largest quiver_queue_regs.entries */
 	__le32 aperture_blocks;		/* its length, in QUIVER_APERTURE_BLOCK; 0: there is none */
-	__le32 reserved[5];
+	/*
+	 * Where the guest keeps struct quiver_guest_page, guest physical; 0: nowhere.
+	 * Written while DRIVER_OK, the low half last; wants QUIVER_F_GUEST_STATS.
+	 */
+	__le32 guest_stats_lo;
+	__le32 guest_stats_hi;
+	__le32 reserved[3];
 };
 
 /* Feature bits. A driver that accepts a bit that is not offered gets FAILED. */
@@ -57,8 +63,10 @@ struct quiver_regs {
 #define QUIVER_F_BUDGET		1	/* entries may have QUIVER_DMA_VITAL */
 #define QUIVER_F_TSO		2	/* all vCPUs run with TSO, always [H15] */
 #define QUIVER_F_APERTURE	3	/* BAR 4 holds memory that devices see as a whole */
+#define QUIVER_F_GUEST_STATS	4	/* the guest's own counters: struct quiver_guest_page */
 #define QUIVER_FEATURES_ALL	(1ull << QUIVER_F_STATUS_PAGE | 1ull << QUIVER_F_BUDGET | \
-				 1ull << QUIVER_F_TSO | 1ull << QUIVER_F_APERTURE)
+				 1ull << QUIVER_F_TSO | 1ull << QUIVER_F_APERTURE | \
+				 1ull << QUIVER_F_GUEST_STATS)
 
 /* quiver_regs.status. Writing 0 resets: queues disabled, devices detached. */
 #define QUIVER_STATUS_DRIVER_OK	(1u << 0)	/* written by the driver */
@@ -219,6 +227,58 @@ struct quiver_status_page {
 	struct quiver_device_counters device[QUIVER_MAX_DEVICES];
 };
 
+/*
+ * What the guest counts, in RAM of its own that it writes anew every second or so
+ * and the host reads when somebody asks: neither costs an exit. Nothing is decided
+ * by it, since a guest may write what it likes. A reader gets recent values, not a
+ * snapshot.
+ */
+
+/* What became of pages that a driver was to have of the aperture. */
+enum quiver_steering {
+	QUIVER_STEERED		= 0,
+	QUIVER_MISSED_OFFLINE	= 1,	/* none of it is online */
+	QUIVER_MISSED_FULL	= 2,	/* none is free in one piece of that size */
+	QUIVER_MISSED_CPUSET	= 3,	/* the task's cpuset is without its node */
+	QUIVER_MISSED_UNSEEN	= 4,	/* the device does not see it */
+	QUIVER_STEERINGS
+};
+
+struct quiver_guest_memory {
+	__le64 updates;			/* times that the page was written; 0: nothing is here yet */
+	__le64 page_size;		/* bytes; of all that is counted in pages */
+	__le64 total;			/* bytes: MemTotal, which counts the aperture */
+	__le64 usable;			/* of these: what not only drivers can have */
+	__le64 aperture;		/* bytes that the kernel has taken in; 0: none */
+	__le64 aperture_online;		/* of these */
+	__le64 aperture_free;
+	__le64 aperture_shared;		/* 1: others than drivers are not kept off it */
+	__le64 pages[QUIVER_STEERINGS];	/* of drivers' own allocations, of no device known */
+	__le64 reserved[3];
+};
+
+struct quiver_guest_device {
+	__le64 attached;		/* 1; 0: all below is 0 */
+	__le64 aperture_segments;	/* mapped by adding, without an exit */
+	__le64 aperture_bytes;
+	__le64 window_segments;		/* mapped by windows */
+	__le64 window_bytes;
+	__le64 exits;
+	__le64 windows;			/* now */
+	__le64 windows_bytes;		/* now, of windows: more than what drivers have mapped */
+	__le64 used_bytes;		/* of windows that have a user */
+	__le64 pages[QUIVER_STEERINGS];	/* of its coherent memory */
+	__le64 reserved[2];
+};
+
+struct quiver_guest_page {
+	struct quiver_guest_memory memory;
+	__le64 reserved[48];
+	struct quiver_guest_device device[QUIVER_MAX_DEVICES];
+};
+
+#define QUIVER_GUEST_PAGE_ALIGN	64
+
 static_assert(sizeof(struct quiver_regs) == 64, "wire size");
 static_assert(sizeof(struct quiver_queue_regs) == QUIVER_STRIDE, "wire size");
 static_assert(sizeof(struct quiver_device_regs) == QUIVER_STRIDE, "wire size");
@@ -227,6 +287,10 @@ static_assert(sizeof(struct quiver_budget_page) == 128, "wire size");
 static_assert(sizeof(struct quiver_device_counters) == 128, "wire size");
 static_assert(offsetof(struct quiver_status_page, device) == 512, "wire offset");
 static_assert(sizeof(struct quiver_status_page) <= QUIVER_STATUS_SIZE, "wire size");
+static_assert(sizeof(struct quiver_guest_memory) == 128, "wire size");
+static_assert(sizeof(struct quiver_guest_device) == 128, "wire size");
+static_assert(offsetof(struct quiver_guest_page, device) == 512, "wire offset");
+static_assert(sizeof(struct quiver_guest_page) <= QUIVER_STATUS_SIZE, "wire size");
 static_assert(QUIVER_QUEUES_OFFSET + QUIVER_MAX_QUEUES * QUIVER_STRIDE <= QUIVER_DEVICES_OFFSET,
 	      "blocks overlap");
 

@@ -206,6 +206,31 @@ static void take_quit(void)
 	dprintf(STDERR_FILENO, "fake-qemu: quit\n");
 }
 
+/* What a file has for an answer, not at once and in pieces; then that client leaves. */
+static void take_question(const char *path)
+{
+	static char text[1 << 18];
+	FILE *file = fopen(path, "r");
+	char byte;
+
+	if (!file)
+		check(-errno, path);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	greet();
+	expect_order("qmp_capabilities");
+	tell("{\"return\": {}}\r\n");
+	expect_order("qom-get");
+	dprintf(STDERR_FILENO, "fake-qemu: asked\n");
+	tell("{\"return\": ");
+	usleep(500000);
+	tell(text);
+	tell("}\r\n");
+	while (recv(client, &byte, 1, 0) > 0)
+		;
+	close(client);
+}
+
 /* More than anybody should keep. */
 static void flood(void)
 {
@@ -247,6 +272,8 @@ static bool obey_qmp(const char *word, int argc, char **argv)
 		take_powerdown("{\"error\": {\"class\": \"GenericError\", \"desc\": \"not today\"}}\r\n");
 	else if (!strcmp(word, "greet"))
 		greet();
+	else if (!strncmp(word, "stats=", 6))
+		take_question(word + 6);
 	else if (!strcmp(word, "quit"))
 		take_quit();
 	else if (!strcmp(word, "silence"))

@@ -150,6 +150,26 @@ static void nonsense_ends_in_an_error_or_in_patience(void **state)
 		assert_true(ends[i]);
 }
 
+static void an_order_has_its_own_answer(void **state)
+{
+	static const char order[] = "{\"execute\":\"this\"}\n";
+	json_t *answer = NULL;
+
+	meet();
+	say(dialogue[0].text, strlen(dialogue[0].text));
+	assert_int_equal(quiver_qmp_order(&qmp, order, &answer, 100), 0);
+	heard();
+	say(dialogue[2].text, strlen(dialogue[2].text));
+	assert_int_equal(quiver_qmp_order(&qmp, order, &answer, 100), 0);
+	assert_string_equal(heard(), order);
+	assert_null(answer);
+	say("{\"return\": {\"a\": 7}}\n", 21);
+	assert_int_equal(quiver_qmp_order(&qmp, order, &answer, 100), 1);
+	assert_int_equal(json_integer_value(json_object_get(answer, "a")), 7);
+	json_decref(answer);
+	part();
+}
+
 static void a_refusal_is_told_in_qemus_words(void **state)
 {
 	static const char refusal[] = "{\"error\": {\"class\": \"X\", \"desc\": \"not now\"}}\n";
@@ -175,7 +195,7 @@ static void a_line_without_end_is_no_line(void **state)
 		result = quiver_qmp_powerdown(&qmp, 100);
 	}
 	assert_int_equal(result, -EBADMSG);
-	assert_int_equal(pieces, 65536 / sizeof(much));
+	assert_int_equal(pieces, 262144 / sizeof(much));
 	part();
 }
 
@@ -239,6 +259,7 @@ int main(void)
 		cmocka_unit_test(whatever_the_pieces_each_order_follows_its_answer),
 		cmocka_unit_test(many_lines_at_once_are_as_good),
 		cmocka_unit_test(nonsense_ends_in_an_error_or_in_patience),
+		cmocka_unit_test(an_order_has_its_own_answer),
 		cmocka_unit_test(a_refusal_is_told_in_qemus_words),
 		cmocka_unit_test(a_line_without_end_is_no_line),
 		cmocka_unit_test(a_silent_one_costs_no_more_time_than_was_given),

@@ -55,6 +55,7 @@ static void reset(QuiverDma *s)
     quiver_dma_queues_reset(s);
     quiver_dma_records_reset(s);
     memset(s->driver_features, 0, sizeof(s->driver_features));
+    memset(s->guest_stats, 0, sizeof(s->guest_stats));
     s->status = 0;
 }
 
@@ -98,6 +99,15 @@ static void features_write(QuiverDma *s, unsigned int word, uint32_t value)
     s->driver_features[word] = value;
 }
 
+static void guest_stats_write(QuiverDma *s, unsigned int word, uint32_t value)
+{
+    if (!running(s) || !(s->driver_features[0] & 1u << QUIVER_F_GUEST_STATS)) {
+        quiver_dma_guest_error(s, "counters of the guest's, which were not accepted");
+        return;
+    }
+    s->guest_stats[word] = value;
+}
+
 static uint32_t global_read(QuiverDma *s, hwaddr reg)
 {
     switch (reg) {
@@ -123,6 +133,10 @@ static uint32_t global_read(QuiverDma *s, hwaddr reg)
         return QUIVER_QUEUE_ENTRIES_MAX;
     case offsetof(struct quiver_regs, aperture_blocks):
         return s->aperture_length / QUIVER_APERTURE_BLOCK;
+    case offsetof(struct quiver_regs, guest_stats_lo):
+        return s->guest_stats[0];
+    case offsetof(struct quiver_regs, guest_stats_hi):
+        return s->guest_stats[1];
     default:
         quiver_dma_guest_error(s, "read at 0x%" HWADDR_PRIx, reg);
         return 0;
@@ -140,6 +154,12 @@ static void global_write(QuiverDma *s, hwaddr reg, uint32_t value)
         break;
     case offsetof(struct quiver_regs, status):
         status_write(s, value);
+        break;
+    case offsetof(struct quiver_regs, guest_stats_lo):
+        guest_stats_write(s, 0, value);
+        break;
+    case offsetof(struct quiver_regs, guest_stats_hi):
+        guest_stats_write(s, 1, value);
         break;
     default:
         quiver_dma_guest_error(s, "write at 0x%" HWADDR_PRIx, reg);
@@ -293,6 +313,7 @@ static void quiver_dma_realize(PCIDevice *pdev, Error **errp)
     quiver_dma_queues_init(s);
     quiver_dma_records_init(s);
     quiver_dma_budget_init(s);
+    quiver_dma_stats_init(s);
     quiver_pci_return_init();
 
     memory_region_init_io(&s->regs, OBJECT(s), &quiver_dma_ops, s, "quiver-regs",

@@ -79,6 +79,7 @@ struct QuiverDma {
 
     uint32_t driver_features[2];
     uint32_t status;
+    uint32_t guest_stats[2];    /* where the guest's counters are; 0: nowhere */
 
     QemuMutex budget_lock;
     struct quiver_budget budget;
@@ -163,6 +164,10 @@ bool quiver_dma_budget_fits(QuiverDma *s, QuiverRecord *record, uint64_t length,
 void quiver_dma_budget_release(QuiverDma *s, QuiverRecord *record,
                                uint64_t length);
 void quiver_dma_budget_publish(QuiverDma *s);
+
+/* quiver-dma-stats.c: the property "stats", what host and guest count */
+
+void quiver_dma_stats_init(QuiverDma *s);
 
 /* quiver-dma-map.c */
 
