@@ -29,7 +29,7 @@ static void put_memory(struct quiver_guest_memory *to, const struct quiver *quiv
 		put(&to->pages[i], quiver_steer_taken(i));
 }
 
-static void put_device(struct quiver_guest_device *to, struct quiver_device *qdev)
+static void put_counts(struct quiver_guest_device *to, struct quiver_device *qdev)
 {
 	struct quiver_aperture_counts counts = quiver_aperture_counts(qdev);
 	struct quiver_space_stats stats = quiver_space_stats(&qdev->space);
@@ -57,7 +57,7 @@ static void put_devices(struct quiver_guest_page *page, struct quiver *quiver)
 	bitmap_zero(seen, QUIVER_MAX_DEVICES);
 	rcu_read_lock();
 	hlist_for_each_entry_rcu(qdev, &quiver->peers, peer) {
-		put_device(&page->device[qdev->index], qdev);
+		put_counts(&page->device[qdev->index], qdev);
 		__set_bit(qdev->index, seen);
 	}
 	rcu_read_unlock();

@@ -245,7 +245,7 @@ enum quiver_steering {
 };
 
 struct quiver_guest_memory {
-	__le64 updates;			/* times that the page was written; 0: nothing is here yet */
+	__le64 updates;			/* times that the page was written; 0: not yet */
 	__le64 page_size;		/* bytes; of all that is counted in pages */
 	__le64 total;			/* bytes: MemTotal, which counts the aperture */
 	__le64 usable;			/* of these: what not only drivers can have */

@@ -143,7 +143,7 @@ def nor_does_one_that_gets_no_answer_keep_a_VM_from_its_end(world):
 def a_real_QEMU_that_is_asked_again_and_again_is_stopped_in_order(world):
     need_real_qemu()
     quiver = world.start("run", "--sim", "--qemu", REAL_QEMU, "--sim-device", "endpoint", "--kernel", "/dev/null",
-                         "--no-config", "--net", "none", "--grace", "1", "--json", "--serial", "none")
+                         "--no-config", "--net", "none", "--grace", "1", "--json", "--serial", "/dev/null")
     until(lambda: world.run("stat").returncode == 0 and world.named("qemu-system-aarch64"), "QEMU does not answer")
     for _ in range(5):
         result = world.run("stat", "--json")

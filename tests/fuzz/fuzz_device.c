@@ -17,6 +17,8 @@
 #include "qapi/error.h"
 #include "hw/core/cpu.h"
 #include "hw/qdev-core.h"
+#include "qobject/qobject.h"
+#include "qom/qom-qobject.h"
 #include "system/replay.h"
 #include "hw/quiver/quiver-pci.h"
 #include "device_machine.h"
@@ -172,6 +174,11 @@ static void start_driver(uint32_t features)
     reg_write(offsetof(struct quiver_regs, status), 0);
     reg_write(offsetof(struct quiver_regs, driver_features), features);
     reg_write(offsetof(struct quiver_regs, status), QUIVER_STATUS_DRIVER_OK);
+    /* Its counters are what the batches have there. */
+    if (features & 1u << QUIVER_F_GUEST_STATS) {
+        reg_write(offsetof(struct quiver_regs, guest_stats_hi), 0);
+        reg_write(offsetof(struct quiver_regs, guest_stats_lo), BATCH);
+    }
     for (i = 0; i < QUEUES; i++) {
         set_queue(i, BATCH + i * BATCH_STRIDE, QUEUE_ENTRIES);
     }
@@ -476,6 +483,13 @@ static void check_present(void)
     fuzz_require(present == DEVICES);
 }
 
+/* Wherever the guest says that its counters are, and whatever is there. */
+static void ask_stats(void)
+{
+    qobject_unref(object_property_get_qobject(OBJECT(dma.pdev), "stats",
+                                              &error_abort));
+}
+
 static void check_released(void)
 {
     fuzz_require(property(dma.pdev, "mappings") == 0);
@@ -525,11 +539,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bql_lock();
     losses = LOSSES;
     if (fuzz_below(&bytes, 8)) {
-        start_driver(QUIVER_FEATURES_ALL & 3);
+        start_driver(1u << QUIVER_F_STATUS_PAGE | 1u << QUIVER_F_BUDGET |
+                     1u << QUIVER_F_GUEST_STATS);
     }
     while (bytes.left) {
         step(&bytes);
     }
+    ask_stats();
     reset_all();
     /* Maps of memory that were replaced go when somebody lets them. */
     if (++inputs % DRAIN_EVERY == 0) {

@@ -70,6 +70,7 @@ def beyond_its_length_a_BAR_is_nothing(b):
 def a_device_sees_what_the_guest_sees(b):
     driver = seen(b)
     assert driver.record(driver.device, PIECES) == 1
+    assert driver.stats()["aperture"] == LENGTH and driver.stats()["devices"][0]["aperture_pieces"] == 1
     assert begin(driver) and begin(driver) % LARGE == 0
     assert [begin(driver, i) for i in range(1, 8)] == [0] * 7
 

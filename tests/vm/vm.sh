@@ -277,6 +277,30 @@ vm_qmp() {
 	END
 }
 
+# vm_stat: soon, `quiver stat` has of the device that sees the aperture, and of the VM, what the guest's last
+# counts= line has
+vm_stat() {
+	TMPDIR=$VM_TMP python3 - "$QUIVER_BUILD/host/cli/quiver" "$(vm_lines | grep '^counts=' | tail -n 1)" <<-'END'
+		import json, subprocess, sys, time
+		quiver, line = sys.argv[1:]
+		wanted = {name: int(value) for name, value in (word.split("=") for word in line.split()[1:])}
+		for _ in range(60):
+		    done = subprocess.run([quiver, "stat", "--json"], capture_output=True, text=True)
+		    stats = json.loads(done.stdout)[0]["stats"] if not done.returncode else {"devices": []}
+		    found = {}
+		    for guest in [stats.get("guest")] + [one.get("guest") for one in stats["devices"] if one["aperture_pieces"]]:
+		        for name, value in (guest or {}).items():
+		            found.update(value if name == "pages" and guest is not stats["guest"] else {name: value})
+		    differ = {name: (value, found.get(name)) for name, value in wanted.items() if found.get(name) != value}
+		    if not differ:
+		        break
+		    time.sleep(0.1)
+		print(subprocess.run([quiver, "stat"], capture_output=True, text=True).stdout)
+		print(done.stderr, "the guest and quiver stat differ:" if differ else "they agree:", differ or found)
+		sys.exit(bool(differ))
+	END
+}
+
 # vm_free NAME: the Mac's device of that name has no client and no mapping, soon
 vm_free() {
 	local i

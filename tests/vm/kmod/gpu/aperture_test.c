@@ -39,6 +39,10 @@ static bool keep;
 module_param(keep, bool, 0444);
 MODULE_PARM_DESC(keep, "Forgets to free one piece, when it is removed");
 
+static bool walled;
+module_param(walled, bool, 0444);
+MODULE_PARM_DESC(walled, "Whoever loads it is in a cpuset without that node");
+
 static bool loop;
 module_param(loop, bool, 0444);
 MODULE_PARM_DESC(loop, "Goes on with what a driver does all the time, until it is removed");
@@ -281,6 +285,27 @@ static int test_exhausted(struct pci_dev *pdev)
 	return error ?: test_coherent(pdev);
 }
 
+/* A cpuset keeps users' memory off the aperture, and not the kernel's. */
+static int test_walled(struct pci_dev *pdev)
+{
+	static const gfp_t gfp[] = { GFP_KERNEL, GFP_USER };
+	unsigned int i;
+	int error = 0;
+
+	for (i = 0; i < ARRAY_SIZE(gfp) && walled && !error; i++) {
+		bool theirs = gfp[i] == GFP_USER;
+		dma_addr_t bus;
+		void *memory = dma_alloc_coherent(&pdev->dev, SZ_64K, &bus, gfp[i]);
+
+		if (!memory)
+			return -ENOMEM;
+		if ((page_to_nid(virt_to_page(memory)) == node) == theirs)
+			error = -EXDEV;
+		dma_free_coherent(&pdev->dev, SZ_64K, memory, bus);
+	}
+	return error;
+}
+
 /* As TTM takes its memory. */
 static int test_node(struct pci_dev *pdev)
 {
@@ -385,6 +410,7 @@ static const struct {
 	{ "pieces", test_pieces, true },
 	{ "list", test_list, true },
 	{ "exhausted", test_exhausted },
+	{ "walled", test_walled },
 	{ "node", test_node },
 	{ "cycles", test_cycles },
 	{ "cost", test_cost },
