@@ -12,6 +12,8 @@
 #include "iokit.h"
 
 #define PATIENCE_MS 10000
+/* What has closed is freed in its own time, which nobody announces. */
+#define SETTLED_MS 100
 
 static void pause_ms(void)
 {
@@ -70,6 +72,19 @@ struct account account_take(void)
 
 	json_decref(state);
 	return account;
+}
+
+struct account account_settled(void)
+{
+	struct account now = account_take(), before;
+
+	for (int i = 0, same = 0; i < PATIENCE_MS && same < SETTLED_MS; i++) {
+		pause_ms();
+		before = now;
+		now = account_take();
+		same = memcmp(&before, &now, sizeof(now)) ? 0 : same + 1;
+	}
+	return now;
 }
 
 static void report(const char *name, const char *what, uint64_t before, uint64_t now)

@@ -13,6 +13,8 @@ struct account {
 };
 
 struct account account_take(void);
+/* Once it does not change any more. */
+struct account account_settled(void);
 /* Waits until it is that again: what closes does so in its own time. */
 void account_expect(const struct account *before, const char *name);
 

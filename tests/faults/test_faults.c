@@ -80,7 +80,7 @@ static struct account begin(const char *options)
 	run_without_fault(session_run, "nothing");
 	/* What the first one leaves is there for good: libraries, and names of ports. */
 	mac_wait_device("clients", 0);
-	account = account_take();
+	account = account_settled();
 	account_expect_free("nothing");
 	return account;
 }
