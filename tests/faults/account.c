@@ -58,7 +58,7 @@ static uint64_t number(json_t *object, const char *key)
 	return (uint64_t)json_integer_value(json_object_get(object, key));
 }
 
-struct account account_take(void)
+static struct account take(void)
 {
 	json_t *state = mac_state();
 	struct account account = {
@@ -76,12 +76,12 @@ struct account account_take(void)
 
 struct account account_settled(void)
 {
-	struct account now = account_take(), before;
+	struct account now = take(), before;
 
 	for (int i = 0, same = 0; i < PATIENCE_MS && same < SETTLED_MS; i++) {
 		pause_ms();
 		before = now;
-		now = account_take();
+		now = take();
 		same = memcmp(&before, &now, sizeof(now)) ? 0 : same + 1;
 	}
 	return now;
@@ -96,11 +96,11 @@ static void report(const char *name, const char *what, uint64_t before, uint64_t
 
 void account_expect(const struct account *before, const char *name)
 {
-	struct account now = account_take();
+	struct account now = take();
 
 	for (int i = 0; i < PATIENCE_MS && memcmp(before, &now, sizeof(now)); i++) {
 		pause_ms();
-		now = account_take();
+		now = take();
 	}
 	if (!memcmp(before, &now, sizeof(now)))
 		return;

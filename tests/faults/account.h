@@ -12,7 +12,6 @@ struct account {
 	uint64_t objects, clients;			/* of the extension's process */
 };
 
-struct account account_take(void);
 /* Once it does not change any more. */
 struct account account_settled(void);
 /* Waits until it is that again: what closes does so in its own time. */
