@@ -130,7 +130,7 @@ static void tell_memory(const struct quiver *quiver)
 {
 	struct quiver_memory memory = quiver_memory_of(quiver);
 
-	if (memory.online != memory.aperture)
+	if (!memory.aperture || memory.online != memory.aperture)
 		return;
 	if (memory.shared)
 		dev_info(&quiver->pdev->dev, "this VM has %llu MiB of memory, with the %llu MiB of the aperture, which are not kept for drivers\n",
@@ -166,7 +166,6 @@ static int follow_memory(struct notifier_block *block, unsigned long action, voi
 			change->start_pfn / PHYS_PFN(memory_block_size_bytes()));
 	if (is_ours(aperture, change->start_pfn)) {
 		look_online(aperture);
-		/* A block that comes before added is set is not the last one. */
 		if (action == MEM_ONLINE)
 			tell_memory(container_of(aperture, struct quiver, aperture));
 	}
