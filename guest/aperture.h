@@ -16,7 +16,8 @@ struct page *quiver_aperture_pages(gfp_t gfp, unsigned int order);
 
 /*
  * Whether large pages of a GPU's, of up to 2 MiB, are what they seem in the aperture, for each
- * attached display controller of this vendor, and it has room for so many bytes of them twice over. Any context.
+ * attached display controller of this vendor, and it has twice the room for so many bytes of
+ * them. Any context.
  */
 bool quiver_aperture_takes_large(u16 vendor, u64 bytes);
 

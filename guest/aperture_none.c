@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* In place of aperture.c, for kernels that cannot take memory in and let it go again, or have no nodes. */
+/* Instead of aperture.c, for kernels that cannot take memory in and let it go, or have no nodes. */
 #include <linux/mm.h>
 
 #include "quiver.h"

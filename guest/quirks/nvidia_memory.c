@@ -57,7 +57,7 @@ static unsigned long steer_free_pages(gfp_t gfp, unsigned int order)
 	return order && quiver_nvidia_is_strict() ? 0 : __get_free_pages(gfp, order);
 }
 
-/* For managed memory UVM tries sizes, the largest first, and says so: it is not to be tried hard. */
+/* For managed memory UVM tries sizes, the largest first, and not hard: __GFP_NORETRY says so. */
 static struct page *steer_pages(gfp_t gfp, unsigned int order)
 {
 	struct page *page = steer(&quiver_nvidia_uvm_memory, gfp, order);

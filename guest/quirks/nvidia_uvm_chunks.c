@@ -93,7 +93,8 @@ static void live(struct quiver_quirk *quirk, struct module *module)
 		return;
 	atomic64_inc(&quirk->cures_done);
 	if (quiver_nvidia_uvm_takes_large())
-		quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, "what is larger than a page is the aperture's");
+		quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE,
+				 "what is larger than a page is the aperture's");
 	else
 		quiver_quirk_set(quirk, QUIVER_QUIRK_ACTIVE, PARAM "=%lu", PAGE_SIZE);
 }
@@ -115,7 +116,7 @@ static void attached(struct quiver_quirk *quirk, struct pci_dev *pdev, bool link
 		return;
 	set_to_page(quirk->up);
 	quiver_quirk_set(quirk, QUIVER_QUIRK_REFUSED,
-			 NOT_SAFE "%s came later and does not see the aperture aligned: load nvidia_uvm again",
+			 NOT_SAFE "%s came later, without the aperture: load nvidia_uvm again",
 			 pci_name(pdev));
 }
 

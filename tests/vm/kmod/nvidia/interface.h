@@ -67,4 +67,12 @@ void nvUvmInterfaceMemoryFree(void *space, u64 gpu_pointer);
 u32 nvUvmInterfaceMemoryCpuMap(void *space, u64 gpu_pointer, u64 length, void **cpu_pointer,
 			       u64 page_size);
 
+struct uvm_cpu_chunk;
+
+/*
+ * UVM's own, by its real name, arguments and flags, for whoever hooks it; before 545 it had
+ * no node. NO_MEMORY: none of this size.
+ */
+u32 uvm_cpu_chunk_alloc(u64 size, u32 flags, int node, struct uvm_cpu_chunk **chunk);
+
 #endif

@@ -128,7 +128,7 @@ static void run_small(struct outcome *outcome)
 struct managed {
 	struct gpu_block block;
 	u64 va, chunk;
-	struct page *piece[SZ_2M / SZ_4K];	/* each chunk, if they were allocated for themselves */
+	struct page *piece[SZ_2M / SZ_4K];	/* each chunk, if not of the block */
 	dma_addr_t bus[SZ_2M / SZ_4K];
 	unsigned int mapped;
 };
@@ -145,11 +145,7 @@ struct uvm_cpu_chunk {
 	struct page *page;
 };
 
-/* The real one's name, arguments and flags; before 545 it had no node. */
-u32 uvm_cpu_chunk_alloc(u64 size, u32 flags, int node, struct uvm_cpu_chunk **chunk);
-
-noinline u32 uvm_cpu_chunk_alloc(u64 size, u32 flags, int node,
-				       struct uvm_cpu_chunk **chunk)
+noinline u32 uvm_cpu_chunk_alloc(u64 size, u32 flags, int node, struct uvm_cpu_chunk **chunk)
 {
 	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_ZERO | __GFP_NOMEMALLOC;
 
