@@ -49,25 +49,10 @@ static void hold_rest_of_node(struct quiver_aperture_memory *aperture)
 		while ((page = alloc_pages_node(aperture->node, gfp, order))) {
 			set_page_private(page, order);
 			list_add(&page->lru, &aperture->held);
-			aperture->held_pages += 1ul << order;
 		}
 		if (!order)
 			return;
 	}
-}
-
-static void give_back_held(struct quiver_aperture_memory *aperture)
-{
-	struct page *page, *next;
-
-	list_for_each_entry_safe(page, next, &aperture->held, lru) {
-		unsigned int order = page_private(page);
-
-		list_del(&page->lru);
-		set_page_private(page, 0);
-		__free_pages(page, order);
-	}
-	aperture->held_pages = 0;
 }
 
 static bool is_ours(const struct quiver_aperture_memory *aperture, unsigned long pfn)
@@ -143,7 +128,7 @@ static void tell_memory(const struct quiver *quiver)
 static void look_online(struct quiver_aperture_memory *aperture)
 {
 	WRITE_ONCE(aperture->online, online_bytes(aperture));
-	quiver_steer_online(aperture->node, aperture->online);
+	quiver_steer_online(aperture->online);
 }
 
 /* Memory that came or went, ours or not: the kernel may have built its lists of zones anew. */
@@ -179,6 +164,8 @@ static const char *lacking(const struct quiver_aperture_memory *aperture)
 
 	if ((aperture->range.start | aperture->range.length) % block)
 		return "this kernel takes memory in larger blocks";
+	if (quiver_aperture_node() != NUMA_NO_NODE)
+		return "another quiver-dma has one";
 	if (aperture->node == NUMA_NO_NODE)
 		return "the machine has no node without processors for it";
 	return NULL;
@@ -213,12 +200,12 @@ static void take_in(struct quiver *quiver)
 			unregister_memory_notifier(&aperture->notifier);
 	}
 	if (error) {
-		give_back_held(aperture);
+		quiver_pages_free(&aperture->held);
 		refuse(quiver, "the kernel does not take the memory in");
 		return;
 	}
 	aperture->added = true;
-	quiver_steer_to(aperture->node);
+	quiver_steer_to(aperture->node, aperture->range);
 	look_online(aperture);
 	dev_info(&quiver->pdev->dev, "aperture of %llu MiB on node %d\n",
 		 aperture->range.length >> 20, aperture->node);
@@ -262,7 +249,7 @@ void quiver_aperture_stop(struct quiver *quiver)
 
 	if (!aperture->added)
 		return;
-	quiver_steer_away(aperture->node);
+	quiver_steer_away();
 	if (offline_and_remove_memory(aperture->range.start, aperture->range.length)) {
 		dev_warn(&quiver->pdev->dev, "some of the aperture is in use: it stays until the machine is started again\n");
 		unregister_memory_notifier(&aperture->notifier);
@@ -271,7 +258,7 @@ void quiver_aperture_stop(struct quiver *quiver)
 	}
 	unregister_memory_notifier(&aperture->notifier);
 	quiver_node_release(&aperture->kept);
-	give_back_held(aperture);
+	quiver_pages_free(&aperture->held);
 }
 
 /* In granules, as the wire has it. */

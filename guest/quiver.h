@@ -51,7 +51,6 @@ struct quiver_aperture_memory {
 	struct quiver_kept_node kept;	/* under the kernel's lock of memory hotplug */
 	struct notifier_block notifier;
 	struct list_head held;		/* other memory of the node */
-	unsigned long held_pages;
 	const char *refused;		/* why there is none though the host offers it */
 };
 
@@ -228,13 +227,15 @@ struct quiver_memory quiver_memory_of(const struct quiver *quiver);
 u64 quiver_node_free(int node);
 
 /*
- * steer.c, any context. to, away, online: of the first node that came, and of no other.
+ * steer.c, any context. to, away, online: of the one aperture that there is. free: what
+ * is linked by its lru, and has its order in private.
  * alloc: NULL: it has none in one piece, or the device does not see it. taken: pages,
  * by those that know no device.
  */
-void quiver_steer_to(int node);
-void quiver_steer_away(int node);
-void quiver_steer_online(int node, bool online);
+void quiver_steer_to(int node, struct quiver_range range);
+void quiver_steer_away(void);
+void quiver_steer_online(bool online);
+void quiver_pages_free(struct list_head *pages);
 u64 quiver_steer_taken(enum quiver_steering outcome);
 struct page *quiver_aperture_alloc(struct quiver_device *qdev, gfp_t gfp, unsigned int order);
 struct quiver_aperture_counts quiver_aperture_counts(const struct quiver_device *qdev);

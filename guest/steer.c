@@ -12,34 +12,72 @@
 #include "aperture.h"
 #include "quiver.h"
 
-/* Of the first quiver-dma that has one. */
+#define STRAYS_AT_ONCE 16
+
 static int steered_node = NUMA_NO_NODE;
+static struct quiver_range steered_range;
 static bool steered_online;
+
+/*
+ * Memory of that node which is not the aperture's, and was in use, or on the lists of a
+ * processor, when what was free of it was taken: it is met here, and kept.
+ */
+static LIST_HEAD(strays);
+static DEFINE_SPINLOCK(strays_lock);
 
 /* Of what quirks took, in pages. */
 static atomic64_t taken[QUIVER_STEERINGS];
 
-void quiver_steer_to(int node)
+static void keep_stray(struct page *page, unsigned int order)
 {
-	if (steered_node == NUMA_NO_NODE)
-		WRITE_ONCE(steered_node, node);
+	unsigned long flags;
+
+	set_page_private(page, order);
+	spin_lock_irqsave(&strays_lock, flags);
+	list_add(&page->lru, &strays);
+	spin_unlock_irqrestore(&strays_lock, flags);
 }
 
-void quiver_steer_away(int node)
+void quiver_pages_free(struct list_head *pages)
 {
-	if (steered_node == node)
-		WRITE_ONCE(steered_node, NUMA_NO_NODE);
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, pages, lru) {
+		unsigned int order = page_private(page);
+
+		list_del(&page->lru);
+		set_page_private(page, 0);
+		__free_pages(page, order);
+	}
 }
 
-void quiver_steer_online(int node, bool online)
+void quiver_steer_to(int node, struct quiver_range range)
 {
-	if (steered_node == node)
-		WRITE_ONCE(steered_online, online);
+	steered_range = range;
+	smp_store_release(&steered_node, node);
+}
+
+/* Whoever is still at it has the aperture's memory in use, or gets none. */
+void quiver_steer_away(void)
+{
+	unsigned long flags;
+	LIST_HEAD(list);
+
+	WRITE_ONCE(steered_node, NUMA_NO_NODE);
+	spin_lock_irqsave(&strays_lock, flags);
+	list_splice_init(&strays, &list);
+	spin_unlock_irqrestore(&strays_lock, flags);
+	quiver_pages_free(&list);
+}
+
+void quiver_steer_online(bool online)
+{
+	WRITE_ONCE(steered_online, online);
 }
 
 int quiver_aperture_node(void)
 {
-	return READ_ONCE(steered_node);
+	return smp_load_acquire(&steered_node);
 }
 
 /* A cpuset is no wall for the kernel's own memory, but for what is asked for as a user's. */
@@ -60,14 +98,28 @@ static enum quiver_steering why_missed(gfp_t gfp, int node)
 }
 
 /* With THISNODE it comes from there, in most cpusets of other nodes as well, or from nowhere. */
+static struct page *take_there(int node, gfp_t gfp, unsigned int order)
+{
+	unsigned int i;
+
+	gfp = (gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL)) | __GFP_THISNODE | __GFP_NOWARN;
+	for (i = 0; i < STRAYS_AT_ONCE; i++) {
+		struct page *page = alloc_pages_node(node, gfp, order);
+
+		if (!page || quiver_range_holds(steered_range, page_to_phys(page)))
+			return page;
+		keep_stray(page, order);
+	}
+	return NULL;
+}
+
 static struct page *take(gfp_t gfp, unsigned int order, enum quiver_steering *outcome)
 {
 	int node = quiver_aperture_node();
 	struct page *page = NULL;
 
 	if (node != NUMA_NO_NODE)
-		page = alloc_pages_node(node, (gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL)) |
-					__GFP_THISNODE | __GFP_NOWARN, order);
+		page = take_there(node, gfp, order);
 	*outcome = page ? QUIVER_STEERED : why_missed(gfp, node);
 	return page;
 }

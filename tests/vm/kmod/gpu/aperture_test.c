@@ -14,6 +14,7 @@
 #include <linux/scatterlist.h>
 
 #include "aperture.h"
+#include "quiver/proto.h"
 
 static int node;
 module_param(node, int, 0444);
@@ -58,9 +59,34 @@ MODULE_PARM_DESC(foreign, "Pages that others had of the node after a round, at t
 static int result = -ENODEV;
 module_param(result, int, 0444);
 
+/* The aperture itself: the node has a little other memory, and some of that may be free. */
+static phys_addr_t aperture_start;
+static u64 aperture_length;
+static LIST_HEAD(others);
+
+static bool find_aperture(void)
+{
+	struct pci_dev *dma = pci_get_device(QUIVER_PCI_VENDOR, QUIVER_PCI_DEVICE, NULL);
+
+	if (!dma)
+		return false;
+	aperture_start = pci_resource_start(dma, QUIVER_BAR_APERTURE);
+	aperture_length = pci_resource_len(dma, QUIVER_BAR_APERTURE);
+	pci_dev_put(dma);
+	return aperture_length;
+}
+
 static struct page *alloc_there(unsigned int order)
 {
-	return alloc_pages_node(node, GFP_KERNEL | __GFP_THISNODE | __GFP_ZERO, order);
+	gfp_t gfp = GFP_KERNEL | __GFP_THISNODE | __GFP_ZERO;
+	struct page *page;
+
+	while ((page = alloc_pages_node(node, gfp, order)) &&
+	       page_to_phys(page) - aperture_start >= aperture_length) {
+		set_page_private(page, order);
+		list_add(&page->lru, &others);
+	}
+	return page;
 }
 
 /* Large pages of a GPU are right only where both addresses agree so far. */
@@ -455,6 +481,8 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (error)
 		return error;
 	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
+	if (!find_aperture())
+		return -ENODEV;
 	error = sg_alloc_table(&table, ENTRIES, GFP_KERNEL);
 	if (error)
 		return error;
@@ -481,6 +509,8 @@ static void remove(struct pci_dev *pdev)
 	if (task)
 		kthread_stop(task);
 	sg_free_table(&table);
+	free_list(&others);
+	INIT_LIST_HEAD(&others);
 	if (keep && !alloc_there(get_order(SZ_2M)))
 		pci_err(pdev, "nothing is left to be forgotten\n");
 }
