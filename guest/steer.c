@@ -54,6 +54,7 @@ void quiver_pages_free(struct list_head *pages)
 void quiver_steer_to(int node, struct quiver_range range)
 {
 	steered_range = range;
+	/* With quiver_aperture_node(): whoever sees the node sees the range. */
 	smp_store_release(&steered_node, node);
 }
 
@@ -77,6 +78,7 @@ void quiver_steer_online(bool online)
 
 int quiver_aperture_node(void)
 {
+	/* With quiver_steer_to(). */
 	return smp_load_acquire(&steered_node);
 }
 
