@@ -24,7 +24,7 @@ static const struct quiver_guest_page *map_guest_page(QuiverDma *s,
     mapped = address_space_cache_init(cache, &address_space_memory, address,
                                       length, false);
     if (mapped == length && cache->ptr) {
-        return cache->ptr;
+        return (const void *)cache->ptr;
     }
     address_space_cache_destroy(cache);
     return NULL;
