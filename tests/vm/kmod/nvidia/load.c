@@ -18,6 +18,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
 #include "gpu.h"
 #include "interface.h"
@@ -98,25 +99,57 @@ static void free_held(bool half)
 	struct page *page, *next;
 
 	list_for_each_entry_safe(page, next, &held, lru) {
-		if (half && page_to_pfn(page) % 2)
+		unsigned int order = page_private(page);
+
+		if (half && (order || page_to_pfn(page) % 2))
 			continue;
 		list_del(&page->lru);
-		__free_page(page);
+		set_page_private(page, 0);
+		__free_pages(page, order);
 	}
+}
+
+static void hold(gfp_t gfp, unsigned int order)
+{
+	struct page *page;
+
+	while ((page = alloc_pages_node(aperture_node, gfp | __GFP_THISNODE | __GFP_NOWARN,
+					order))) {
+		set_page_private(page, order);
+		list_add(&page->lru, &held);
+	}
+}
+
+static long hold_pages(void *unused)
+{
+	hold(__GFP_MEMALLOC, 0);
+	return 0;
+}
+
+/* What processors have on lists of their own, and what is kept for who cannot wait. */
+static long hold_rest(void *unused)
+{
+	unsigned int order;
+
+	for (order = get_order(SZ_4M); order; order--)
+		hold(0, order);
+	return 0;
 }
 
 /* 1: of every two neighbours on the node one is taken. 0: they are given back. */
 static int checkered_set(const char *value, const struct kernel_param *kp)
 {
-	gfp_t gfp = __GFP_THISNODE | __GFP_NOWARN | __GFP_MEMALLOC;
-	struct page *page;
 	bool wanted;
-	int error = kstrtobool(value, &wanted);
+	int cpu, error = kstrtobool(value, &wanted);
 
 	if (error)
 		return error;
-	while (wanted && (page = alloc_pages_node(aperture_node, gfp, 0)))
-		list_add(&page->lru, &held);
+	for_each_online_cpu(cpu)
+		if (wanted)
+			work_on_cpu(cpu, hold_pages, NULL);
+	for_each_online_cpu(cpu)
+		if (wanted)
+			work_on_cpu(cpu, hold_rest, NULL);
 	free_held(wanted);
 	return 0;
 }
