@@ -12,7 +12,8 @@
 #include "aperture.h"
 #include "quiver.h"
 
-#define STRAYS_AT_ONCE 16
+/* More than processors were seen to have on their lists. */
+#define STRAYS_AT_ONCE 1024
 
 static int steered_node = NUMA_NO_NODE;
 static struct quiver_range steered_range;
