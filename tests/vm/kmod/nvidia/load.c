@@ -126,13 +126,15 @@ static long hold_pages(void *unused)
 	return 0;
 }
 
-/* What processors have on lists of their own, and what is kept for who cannot wait. */
+/* What processors have on lists of their own, one for each mobility and order. */
 static long hold_rest(void *unused)
 {
-	unsigned int order;
+	static const gfp_t mobilities[] = { 0, __GFP_MOVABLE, __GFP_RECLAIMABLE };
+	unsigned int i, order;
 
-	for (order = get_order(SZ_4M); order; order--)
-		hold(0, order);
+	for (i = 0; i < ARRAY_SIZE(mobilities); i++)
+		for (order = get_order(SZ_4M); order; order--)
+			hold(mobilities[i], order);
 	return 0;
 }
 

@@ -177,8 +177,8 @@ static void put_pieces(struct managed *managed)
 }
 
 /*
- * Chunk by chunk. -ENOMEM: there are none of this size. -ENODATA: not all are of a node without
- * processors, where all that is around them is mapped, too.
+ * Chunk by chunk. -ENOMEM: there are none of this size. -ENODATA: they are large, and not all of
+ * a node without processors, where all that is around them is mapped, too.
  */
 static int take_pieces(struct managed *managed)
 {
@@ -192,7 +192,7 @@ static int take_pieces(struct managed *managed)
 			goto fail;
 		managed->piece[i] = chunk->page;
 		kfree(chunk);
-		if (node_state(page_to_nid(managed->piece[i]), N_CPU)) {
+		if (managed->chunk > SZ_4K && node_state(page_to_nid(managed->piece[i]), N_CPU)) {
 			put_pieces(managed);
 			return -ENODATA;
 		}
@@ -260,7 +260,7 @@ static int map_elsewhere(struct gpu *gpu, struct managed *managed)
 /* A test of large pages that happen to be aligned would show nothing. */
 static bool is_lucky(const struct managed *managed)
 {
-	return managed->chunk > SZ_4K && IS_ALIGNED(managed->bus[0], managed->chunk);
+	return IS_ALIGNED(managed->bus[0], managed->chunk);
 }
 
 static int map_pieces(struct gpu *gpu, struct managed *managed)
